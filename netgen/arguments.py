@@ -1,0 +1,103 @@
+"""``key=value`` words of a command line become the arguments of a network's function, by its annotations."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from netgen.errors import UsageError
+from netgen.zoo import parameters_of, unknown_parameter
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def arguments(name: str, function: Callable[..., Any], words: Iterable[str]) -> dict[str, Any]:
+    """The keyword arguments that the words stand for; raises UsageError for one that the function does not take."""
+    known = parameters_of(function)
+    hints: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        key = key.replace("-", "_")
+        if not equals or not key:
+            raise UsageError(f"{name}: expected key=value, got {word!r}")
+        if key in values:
+            raise UsageError(f"{name}: {key} is given twice")
+        if known is not None and key not in known:
+            raise UsageError(f"{name}: {unknown_parameter(key, known)}")
+        hints = hints or typing.get_type_hints(function)
+        try:
+            values[key] = _value(text, hints.get(key, Any))
+        except ValueError:
+            raise UsageError(f"{name}: {key} must be {_spoken(hints.get(key, Any))}, got {text!r}") from None
+    return values
+
+
+def _value(text: str, hint: Any) -> Any:
+    """The text as a value of the annotated type; raises ValueError."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _first_that_fits(text, typing.get_args(hint))
+    if hint is type(None):
+        if text.lower() != "none":
+            raise ValueError(text)
+        return None
+    if hint is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(text)
+        return _BOOLEANS[text.lower()]
+    if origin is typing.Literal:
+        if text not in typing.get_args(hint):
+            raise ValueError(text)
+        return text
+    if origin is not None and issubclass(origin, Sequence):
+        return _items(text, origin, typing.get_args(hint))
+    if hint in (int, float):
+        return hint(text)
+    return text if hint is str else _guess(text)
+
+
+def _first_that_fits(text: str, hints: tuple[Any, ...]) -> Any:
+    # None and str last: they would take what another type says better.
+    for hint in sorted(hints, key=lambda each: (each is str, each is type(None))):
+        try:
+            return _value(text, hint)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _items(text: str, origin: Any, hints: tuple[Any, ...]) -> tuple[Any, ...]:
+    words = [word.strip() for word in text.strip("()[] ").split(",") if word.strip()]
+    each = hints[0] if hints else Any
+    if origin is tuple and hints and hints[-1] is not Ellipsis:
+        if len(words) != len(hints):
+            raise ValueError(text)
+        return tuple(_value(word, hint) for word, hint in zip(words, hints, strict=True))
+    return tuple(_value(word, each) for word in words)
+
+
+def _guess(text: str) -> Any:
+    import ast
+
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _spoken(hint: Any) -> str:
+    """A type as a person would name it."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_spoken(each) for each in inner)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return f"{len(inner)} values with commas between"
+    if origin is not None:
+        return "a list with commas between" + (f", each {_spoken(inner[0])}" if inner else "")
+    known = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "none"}
+    return known.get(hint, "a value")

@@ -1,0 +1,54 @@
+"""The exceptions that netgen raises for the mistakes of its users.
+
+A message is one sentence, "where: rule, what was found; way out". Inner functions raise the rule; whoever walks the
+layers adds the place once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class NetgenError(Exception):
+    """Something is wrong with a network or a file; the base class of every error that netgen raises on purpose."""
+
+    exit_code = 1
+
+
+class ParseError(NetgenError):
+    """A file or text cannot be read.
+
+    ``path`` is the file as it was named (or ``"<text>"``), ``line`` and ``column`` are 1-based, 0 when the mistake has
+    no single place.
+    """
+
+    def __init__(self, path: str, line: int, column: int, rule: str) -> None:
+        place = f"{path}:{line}:{column}" if line else path
+        super().__init__(f"{place}: {rule}")
+        self.path = path
+        self.line = line
+        self.column = column
+        self.rule = rule
+
+
+class UsageError(NetgenError):
+    """The request is wrong rather than the network: an unknown network, parameter, option or file."""
+
+    exit_code = 2
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'X'?"`` for the known name that is nearest to ``name``, or ``""`` when none is near."""
+    import difflib
+
+    names = list(known)
+    folded: dict[str, str] = {}
+    for each in names:
+        folded.setdefault(_fold(each), each)
+    nearest = difflib.get_close_matches(_fold(name), list(folded), 1, 0.6)
+    return f"; did you mean {folded[nearest[0]]!r}?" if nearest else ""
+
+
+def _fold(name: str) -> str:
+    # Half of what the schema's messages are called is this ending: it would make strangers look alike.
+    return name.lower().removesuffix("_param").replace("_", "").replace("-", "")

@@ -1,0 +1,56 @@
+"""Files on disk: read with a sentence for what goes wrong, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from netgen.errors import UsageError
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file, as UTF-8; other bytes are kept as surrogates. Raises UsageError when it cannot be read."""
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            data = file.read()
+    except IsADirectoryError:
+        raise UsageError(f"{name}: this is a directory; name a file in it") from None
+    except FileNotFoundError:
+        raise UsageError(f"{name}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file whole or not at all: beside its place first, then moved there. Raises UsageError.
+
+    A name that is not a plain file (a pipe, /dev/stdout) is written to directly.
+    """
+    name = os.fspath(path)
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    try:
+        if os.path.exists(name) and not os.path.isfile(name):
+            with open(name, "wb") as file:
+                file.write(data)
+        else:
+            _replace(os.path.realpath(name), data)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _replace(name: str, data: bytes) -> None:
+    part = f"{name}.{os.getpid()}.part"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+        if os.path.exists(name):
+            os.chmod(part, os.stat(name).st_mode)
+        os.replace(part, name)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise

@@ -1,0 +1,224 @@
+"""What every layer type says about itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netgen.errors import NetgenError
+from netgen.graph import EMPTY, Layer
+from netgen.schema import FIELDS
+
+if TYPE_CHECKING:
+    from netgen.layers.index import TypeRow
+
+Shape = tuple[int, ...]
+
+INT_MAX = 2**31 - 1
+MAX_AXES = 32  # blob.hpp, kMaxBlobAxes
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z][a-z]*[0-9]*[a-z]*")
+
+
+class LayerType:
+    """Base of all layer types: one class per type, named as Caffe's `type` string.
+
+    The class tells what is true of the type; an instance is one layer of it, and answers for shapes and cost. Its
+    methods raise NetgenError with the rule alone, as Caffe's CHECKs do: whoever walks the layers adds the layer.
+    """
+
+    messages: tuple[str, ...] = ()
+    """The message fields of LayerParameter that the layer reads, the main one first."""
+    bottoms: tuple[int, int | None] = (1, 1)
+    """The least and most bottoms; None is any number."""
+    tops: tuple[int, int | None] = (1, 1)
+    """The least and most tops; None is any number."""
+    same_count: bool = False
+    """Whether there must be as many tops as bottoms."""
+    weights: int = 0
+    """The learned arrays; where a field bias_term says so, one more. 0 where that hangs on more than the fields."""
+    required: tuple[str, ...] = ()
+    """The fields without which Caffe refuses the layer, whatever else is given."""
+    in_place: bool = False
+    """Whether a top may bear its bottom's name, and people write it so."""
+    refuses_in_place: bool = False
+    """Whether Caffe refuses a top that bears its bottom's name."""
+    verb: str = ""
+    """The builder's verb, where it is not `verb_of` the type."""
+    own_fields: tuple[str, ...] = ()
+    """Fields of the main message that the schema lacks and the type reads all the same."""
+    opaque: bool = False
+    """Whether the shapes of the tops hang on what the fields do not say, so that they must be given as inputs."""
+    counted: bool = True
+    """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
+
+    def __init__(self, layer: Layer, phase: str = "TEST") -> None:
+        self.layer = layer
+        self.phase = phase
+        self.given: Mapping[str, Any] = layer.params.get(self.messages[0], EMPTY) if self.messages else EMPTY
+        """The fields of the main message that are set."""
+        self.fields: Mapping[str, Any] = (
+            {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
+        )
+        """The same with the schema's defaults; a field with neither is missing, a repeated one is ()."""
+
+    def message(self, name: str) -> dict[str, Any]:
+        """The fields of one of the further messages, with the schema's defaults."""
+        return {**defaults(f"LayerParameter.{name}"), **self.layer.params.get(name, EMPTY)}
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """The shapes of the tops for those of the bottoms; as many tops as the layer names."""
+        raise NotImplementedError
+
+    def weight_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        """The shapes of the layer's blobs, in Caffe's order; statistics (BatchNorm's) are among them."""
+        return []
+
+    def source_shapes(self, given: Sequence[Shape | None]) -> list[Shape]:
+        """The shapes of the tops of a layer that reads nothing, or is opaque; those of ``given`` come from outside."""
+        told = [shape for shape in given if shape is not None]
+        if len(told) == len(given):
+            return told
+        return [own if shape is None else shape for own, shape in zip(self.shapes(()), given, strict=True)]
+
+    def fillers(self) -> tuple[str, ...]:
+        """The fields of the main message that fill the weights of a new layer, in the order of the weights."""
+        return ()
+
+    def statistics(self) -> int:
+        """How many of the blobs are statistics that no gradient reaches (all three of BatchNorm, the last of BN)."""
+        return 0
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Multiply-adds of one forward pass in TEST, of matrix products alone; 0 for a type that has none."""
+        return 0
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """Single operations of one forward pass: 2 for each of the macs, and what the type's docstring counts."""
+        return 2 * self.macs(bottoms, tops)
+
+    def refuse(self, *names: str) -> None:
+        """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""
+        for name in names:
+            if name in self.given and self.given[name] != defaults(f"LayerParameter.{self.messages[0]}").get(name):
+                raise NetgenError(
+                    f"the field {name!r} of other Caffes changes the shapes in a way that is not known here; remove "
+                    "it, or give the layer a type of your own (netgen.register)"
+                )
+
+    @classmethod
+    def row(cls, module: str) -> TypeRow:
+        """What the index says of this type."""
+        return cls.messages, cls.in_place, cls.required, cls.bottoms, cls.tops, cls.same_count, cls.weights, module
+
+
+class SameShape(LayerType):
+    """Base of the types whose top has the shape of the first bottom."""
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        return [bottoms[0]]
+
+    def per_value(self) -> int:
+        """The single operations for each value of the top."""
+        return 0
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return self.per_value() * count(tops[0])
+
+
+def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:
+    """The number of values of a shape, or of its axes from ``start`` up to ``end``; 1 for no axes.
+
+    >>> count((2, 3, 4)), count((2, 3, 4), 1), count(())
+    (24, 12, 1)
+    """
+    product = 1
+    for dim in shape[start:end]:
+        product *= dim
+    return product
+
+
+def canonical_axis(axis: int, shape: Shape, name: str = "axis") -> int:
+    """An axis counted from 0, where a negative one counts from the end (blob.hpp, CanonicalAxisIndex)."""
+    if not -len(shape) <= axis < len(shape):
+        raise NetgenError(
+            f"{name} must lie in {-len(shape)}..{len(shape) - 1} for the bottom {text(shape)}, got {axis}"
+        )
+    return axis % len(shape)
+
+
+def legacy_shape(shape: Shape) -> tuple[int, int, int, int]:
+    """A shape as older layers see it, N C H W: 1 for an axis that it lacks (blob.hpp, LegacyShape).
+
+    >>> legacy_shape((2, 3))
+    (2, 3, 1, 1)
+    """
+    if len(shape) > 4:
+        raise NetgenError(f"the bottom may have 4 axes at most, got {text(shape)}")
+    n, c, h, w = (*shape, 1, 1, 1, 1)[:4]
+    return n, c, h, w
+
+
+def check_size(shape: Shape, what: str = "") -> None:
+    """Raise NetgenError for a shape that Caffe's Blob::Reshape refuses: negative, over 2^31 - 1 values or 32 axes."""
+    if len(shape) > MAX_AXES:
+        raise NetgenError(f"{what}has {len(shape)} axes, and a blob has at most {MAX_AXES}")
+    size = 1
+    for dim in shape:
+        if dim < 0:
+            raise NetgenError(f"{what}would be {text(shape)}, and no axis may be negative")
+        if size and dim > INT_MAX // size:
+            raise NetgenError(f"{what}would be {text(shape)}, more than the {INT_MAX} values of a blob")
+        size *= dim
+
+
+def refuse_empty(shape: Shape, start: int = 0, end: int | None = None) -> None:
+    """Raise NetgenError where Caffe sets up an array over some axes of the bottom, and they hold no value."""
+    if not count(shape, start, end):
+        axes = text(shape[start:end])
+        raise NetgenError(f"the bottom has no values ({text(shape)}{'' if axes == text(shape) else f', of it {axes}'})")
+
+
+def truncated(number: int, divisor: int) -> int:
+    """C++'s integer division, which rounds towards 0: -1 / 2 is 0.
+
+    >>> truncated(-1, 2), truncated(7, 2)
+    (0, 3)
+    """
+    return -(-number // divisor) if number < 0 else number // divisor
+
+
+def text(shape: Shape) -> str:
+    """A shape as messages show it: ``1x3x224x224``, ``()`` for a single value without axes."""
+    return "x".join(map(str, shape)) if shape else "()"
+
+
+_defaults: dict[str, dict[str, Any]] = {}
+
+
+def defaults(path: str) -> dict[str, Any]:
+    """The declared defaults of a message, which is named by the field that holds it (``LayerParameter.lrn_param``).
+
+    Repeated fields are () and fields that declare no default are missing.
+    """
+    values = _defaults.get(path)
+    if values is None:
+        outer, name = path.split(".")
+        message = FIELDS[outer][name][3]
+        assert message is not None
+        values = _defaults[path] = {
+            field: () if label == "repeated" else default
+            for field, (_, label, _, _, default) in FIELDS[message].items()
+            if label == "repeated" or default is not None
+        }
+    return values
+
+
+def verb_of(type_name: str) -> str:
+    """The builder's verb of a type: snake case, acronyms and digits kept with their word.
+
+    >>> verb_of("InnerProduct"), verb_of("HDF5Data"), verb_of("Im2col"), verb_of("LSTMUnit")
+    ('inner_product', 'hdf5_data', 'im2col', 'lstm_unit')
+    """
+    return "_".join(_WORD.findall(type_name)).lower()

@@ -1,0 +1,80 @@
+"""Prototxt: text to graph by our own readers, graph to text through ``templates/net.prototxt.j2``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from netgen.errors import did_you_mean
+from netgen.graph import Fields, Graph, Layer
+from netgen.prototxt.writer import layers_with_bodies, net_header
+from netgen.schema import ENUMS
+
+if TYPE_CHECKING:
+    from netgen.prototxt.reader import Reader, Unknown
+
+
+def parse(text: str, path: str = "<text>") -> Graph:
+    """The network that a prototxt describes, with everything that is in it; ``notes`` tells of unknown fields.
+
+    The ``layers`` of a V0 or V1 file stay as they are, in ``params["layers"]``: see ``netgen.upgrade``. Wiring is not
+    checked: a file may hold the twins of several phases. Raises ParseError with line and column.
+    """
+    fields, layers, notes = read_message(text, path, "NetParameter")
+    params = dict(fields)
+    name = params.pop("name") if params.get("name") else ""
+    return Graph(name, layers, Fields(params), notes)
+
+
+def read_message(text: str, path: str, message: str) -> tuple[Fields, list[Layer], tuple[str, ...]]:
+    """The fields of any message of the schema, a net's ``layer`` fields apart from them, and notes on unknown fields.
+
+    Raises ParseError with line and column.
+    """
+    # The readers are imported where they are used: writing a network needs none of them.
+    from netgen.prototxt.fast import read_fast
+
+    plain = read_fast(text, message)
+    if plain is not None:
+        return *plain, ()
+    from netgen.prototxt.reader import Reader
+
+    reader = Reader(text, path, message)
+    return reader.read(), reader.layers, tuple(_notes(reader, message))
+
+
+def write(graph: Graph, templates: str | os.PathLike[str] | None = None) -> str:
+    """The prototxt of a network, through the template ``net.prototxt.j2`` (of the folder ``templates``, if it has one).
+
+    Fields in schema order, every value exactly, floats as the shortest decimal that reads back to the same float32.
+    """
+    from netgen.templating import render
+
+    return render("net.prototxt.j2", templates, net=graph, header=net_header(graph), layers=layers_with_bodies(graph))
+
+
+def _notes(reader: Reader, message: str) -> Iterator[str]:
+    for unknown in reader.unknown:
+        line, column = reader.source.place(unknown.offset)
+        where = f"{reader.layers[unknown.layer]}: " if unknown.layer >= 0 else ""
+        what = f"unknown value {unknown.value!r} of" if unknown.value else "unknown field"
+        hint = _hint(unknown, message)
+        yield f"{reader.source.path}:{line}:{column}: {where}{what} {unknown.path!r} is kept as it is{hint}"
+
+
+def _hint(unknown: Unknown, message: str) -> str:
+    """Which field of the message around was meant, or which value of the enum."""
+    from netgen.prototxt.scalars import table_of
+
+    if unknown.layer >= 0:
+        message = "LayerParameter"
+    *outer, name = unknown.path.split(".")
+    for part in outer:
+        field = table_of(message).get(part)
+        if field is None or field.kind != "message":
+            return ""
+        message = field.of
+    if unknown.value:
+        return did_you_mean(unknown.value, ENUMS[table_of(message)[name].of])
+    return did_you_mean(name, table_of(message))

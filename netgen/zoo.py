@@ -1,0 +1,140 @@
+"""Networks by name: netgen's own, those of other packages, and functions in a user's ``.py`` file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from netgen.builder import Net
+from netgen.errors import UsageError, did_you_mean
+from netgen.fields import shown
+
+ENTRY_POINTS = "netgen.nets"
+Function = Callable[..., Any]
+
+
+def build(name: str, /, **parameters: Any) -> Net:
+    """The network of that name with these arguments: ``build("peleenet", size=320)``; see ``netgen list``.
+
+    ``name`` may also be a ``.py`` file, or ``file.py:function``. Raises UsageError for an unknown network or parameter.
+
+    >>> len(build("peleenet", size=320).layers)
+    482
+    """
+    return call(name, find(name), parameters)
+
+
+def call(name: str, function: Function, parameters: Mapping[str, Any]) -> Net:
+    """The net that a network's function returns for these parameters; raises UsageError for what it does not take."""
+    known = parameters_of(function)
+    for each in parameters:
+        if known is not None and each not in known:
+            raise UsageError(f"{name}: {unknown_parameter(each, known)}")
+    net = function(**parameters)
+    if not isinstance(net, Net):
+        raise UsageError(f"{name}: must return a netgen.Net, returned {shown(net)}")
+    return net
+
+
+def find(name: str) -> Function:
+    """The function that builds the network of that name."""
+    from netgen.nets import MODULES
+
+    if not isinstance(name, str):
+        raise UsageError(f"a network must be named by a string, got {shown(name)}")
+    file, colon, function_name = name.rpartition(".py:")
+    if colon or name.endswith(".py"):
+        return _from_file(f"{file}.py" if colon else name, function_name if colon else "")
+    own = name.replace("-", "_")
+    if own in MODULES:
+        function: Function = getattr(import_module(f"netgen.nets.{MODULES[own]}"), own)
+        return function
+    others = {entry.name: entry for entry in _entry_points()}
+    if name in others:
+        return _loaded(others[name])
+    known = [*MODULES, *others]
+    raise UsageError(f"no network {name!r}{did_you_mean(name, known)} ('netgen list' names them all)")
+
+
+def names() -> Iterator[str]:
+    """The names of all networks, netgen's own first."""
+    from netgen.nets import MODULES
+
+    yield from MODULES
+    yield from sorted(entry.name for entry in _entry_points() if entry.name not in MODULES)
+
+
+def parameters_of(function: Function) -> Mapping[str, Any] | None:
+    """The parameters that a network takes, by name; None when it takes any."""
+    import inspect
+
+    known = inspect.signature(function).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return None
+    return known
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> str:
+    """What is said of a parameter that a network does not take."""
+    names = list(known)
+    return f"no parameter {name!r}{did_you_mean(name, names)} (it takes {', '.join(names) or 'none'})"
+
+
+def _entry_points() -> list[Any]:
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=ENTRY_POINTS))
+
+
+def _loaded(entry: Any) -> Function:
+    try:
+        function: Function = entry.load()
+    except Exception as error:
+        raise UsageError(f"network {entry.name!r} of {entry.value}: cannot be loaded: {error}") from error
+    return function
+
+
+def _from_file(path: str, function_name: str) -> Function:
+    if not os.path.isfile(path):
+        what = "this is a directory; name a file in it" if os.path.isdir(path) else "no such file"
+        raise UsageError(f"{path}: {what}")
+    values = _run(path)
+    if function_name:
+        function = values.get(function_name)
+        if not callable(function):
+            near = did_you_mean(function_name, (key for key, each in values.items() if callable(each)))
+            raise UsageError(f"{path}: defines no function {function_name!r}{near}")
+        return cast("Function", function)
+    net = values.get("net")
+    if isinstance(net, Net):
+        return lambda: net
+    functions: dict[str, Function] = {
+        key: each
+        for key, each in values.items()
+        if callable(each) and getattr(each, "__module__", "") == values["__name__"]
+        and not isinstance(each, type) and not key.startswith("_") and not hasattr(each, "__wrapped__")
+    }  # fmt: skip
+    stem = os.path.splitext(os.path.basename(path))[0]
+    if len(functions) != 1 and stem not in functions:
+        what = f"several functions ({', '.join(functions)})" if functions else "no function that builds a net"
+        raise UsageError(f"{path}: defines {what}; name the one to call: {path}:FUNCTION")
+    return functions[stem] if stem in functions else next(iter(functions.values()))
+
+
+def _run(path: str) -> dict[str, Any]:
+    """The names that a ``.py`` file defines; it finds its neighbours as a script does."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"_netgen_user_{os.path.splitext(os.path.basename(path))[0]}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return vars(module)
