@@ -1,0 +1,62 @@
+"""How the measurements here are taken: CPU time, the median of several runs, peers taking turns."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+Work = Callable[[], object]
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    return f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+
+
+def cpu_seconds(work: Work) -> float:
+    """The CPU time of one call."""
+    gc.collect()
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def in_turns(peers: Mapping[str, Work], runs: int) -> dict[str, float]:
+    """The median CPU time of each peer, in seconds: a warm-up each, then A B C A B C, so that all meet one weather."""
+    for work in peers.values():
+        work()
+    times: dict[str, list[float]] = {name: [] for name in peers}
+    for _ in range(runs):
+        for name, work in peers.items():
+            times[name].append(cpu_seconds(work))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def commands_in_turns(peers: Mapping[str, Sequence[str]], runs: int) -> dict[str, float]:
+    """The median CPU time, user and system, of whole processes, in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in peers}
+    for run in range(runs + 1):
+        for name, command in peers.items():
+            before = os.times()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            after = os.times()
+            if run:
+                spent = after.children_user + after.children_system - before.children_user - before.children_system
+                times[name].append(spent)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_memory(code: str) -> tuple[float, float]:
+    """CPU seconds and peak memory in MiB of Python code in a process of its own."""
+    program = f"{code}\nimport resource\nused = resource.getrusage(resource.RUSAGE_SELF)\nprint(used.ru_maxrss)"
+    before = os.times()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return spent, int(done.stdout.split()[-1]) / 1024
