@@ -71,7 +71,10 @@ def check_fields(message: str, values: Mapping[str, Any]) -> Fields:
             check = checks.get(name)
             if check is None:
                 raise FieldError("", f"no field {name!r}{did_you_mean(name, FIELDS[message])}")
-            fields[name] = check(value)
+            checked = check(value)
+            # A repeated field that is given no value is not there, as in a file.
+            if checked != ():
+                fields[name] = checked
     for name in _required[message]:
         if name not in fields:
             raise FieldError(name, "is required and was not given")

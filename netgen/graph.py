@@ -14,10 +14,20 @@ class Fields(dict[str, Any]):
     """The fields that are set in one message, by schema name; read-only.
 
     A scalar is an ``int``, ``float``, ``bool``, ``str`` (an enum value by name) or ``bytes``, a message is again
-    ``Fields``, a repeated field is a tuple. A field that the schema lacks holds ``Literal`` scalars.
+    ``Fields``, a repeated field is a tuple. A field that the schema lacks holds ``Literal`` scalars. Hashable, as
+    everything in it is.
     """
 
-    __slots__ = ()
+    __slots__ = ("_hash",)
+    _hash: int
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        # Kept: those who look up what they know of equal layers ask again and again.
+        try:
+            return self._hash
+        except AttributeError:
+            self._hash = value = hash(frozenset(self.items()))
+            return value
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("the fields of a layer are read-only; build the layer anew with other fields")

@@ -89,6 +89,8 @@ class LayerRule:
                 continue
             message, check = place
             checked = value.value if type(value) is Checked else check(value)
+            if checked == ():
+                continue
             if not message:
                 params[name] = checked
             elif message in parts:

@@ -37,6 +37,8 @@ class State:
 
     def has(self, layer: Layer) -> bool:
         """Whether a layer belongs to this state's network (net.cpp, FilterNet)."""
+        if "include" not in layer.params and "exclude" not in layer.params:
+            return True
         include = layer.params.get("include", ())
         exclude = layer.params.get("exclude", ())
         if include:

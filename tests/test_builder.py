@@ -150,6 +150,13 @@ def test_messages_may_be_given_whole_and_layers_copied() -> None:
     assert copied == flat
 
 
+def test_an_empty_list_is_no_field() -> None:
+    built = net().conv(4, 3, dilation=[], include=[], weight_filler={"type": "msra"})
+    assert "include" not in built.layers[-1].params
+    assert "dilation" not in fields(built)
+    assert netgen.parse_prototxt(built.to_prototxt()) == built
+
+
 def test_in_place_only_where_it_is_safe() -> None:
     assert net().relu().layers[-1].tops == ("relu1",)  # Caffe would overwrite the input itself
     assert net().conv(4, name="c").relu().layers[-1].tops == ("c",)

@@ -337,9 +337,7 @@ def test_what_caffe_loaded_is_within_the_counts() -> None:
 
 
 def test_no_family_is_imported_at_start() -> None:
-    code = (
-        "import sys, netgen.schema, netgen.layers; print(*sorted(n for n in sys.modules if n.startswith('netgen.layers')))"
-    )
+    code = "import sys, netgen.schema, netgen.layers; print(*sorted(n for n in sys.modules if n.startswith('netgen.layers')))"
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["netgen.layers", "netgen.layers.index"]

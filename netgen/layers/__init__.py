@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 def find(type_name: str) -> type[LayerType] | None:
     """The class of a layer type by Caffe's name of it, None for a type that the catalogue lacks."""
-    row = TYPES.get(type_name)
-    if row is None or type_name in _registered:
-        return _registered.get(type_name)
-    from importlib import import_module
+    kind = _found.get(type_name)
+    if kind is None:
+        row = TYPES.get(type_name)
+        if row is None or type_name in _registered:
+            return _registered.get(type_name)
+        from importlib import import_module
 
-    kind: type[LayerType] = getattr(import_module(f"netgen.layers.{row[-1]}"), type_name)
+        kind = _found[type_name] = getattr(import_module(f"netgen.layers.{row[-1]}"), type_name)
     return kind
 
 
@@ -49,4 +51,5 @@ def register(kind: type[LayerType]) -> type[LayerType]:
     return kind
 
 
+_found: dict[str, type[LayerType]] = {}
 _registered: dict[str, type[LayerType]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+Number = int | Fraction
+Window = Sequence[tuple[int, Number]]
+SAME_PLACE: Window = ((1, 1), (1, 1))
 INT_MAX = 2**31 - 1
 MAX_AXES = 32  # blob.hpp, kMaxBlobAxes
 
@@ -50,6 +54,8 @@ class LayerType:
     """Fields of the main message that the schema lacks and the type reads all the same."""
     opaque: bool = False
     """Whether the shapes of the tops hang on what the fields do not say, so that they must be given as inputs."""
+    shares_memory: bool = False
+    """Whether the tops share the memory of the bottom, so that nothing is moved (Split, Reshape, Flatten)."""
     counted: bool = True
     """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
 
@@ -97,6 +103,20 @@ class LayerType:
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Single operations of one forward pass: 2 for each of the macs, and what the type's docstring counts."""
         return 2 * self.macs(bottoms, tops)
+
+    def netscope_macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """What netscope counts as multiply-adds: the macs, and more for a few elementwise types."""
+        return self.macs(bottoms, tops)
+
+    def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
+        """For height and width, the dilated kernel and the stride through which a top sees the bottoms.
+
+        1 and 1 for what works value by value; None where a top sees the whole bottom, or not through a window.
+        """
+        return SAME_PLACE if self._keeps_places(bottoms, tops) else None
+
+    def _keeps_places(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> bool:
+        return all(len(shape) == 4 and shape[2:] == bottoms[0][2:] for shape in (*bottoms, *tops))
 
     def refuse(self, *names: str) -> None:
         """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""

@@ -1,0 +1,246 @@
+"""Convolutions, and the rearrangement that makes matrix products of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from netgen.errors import NetgenError
+from netgen.layers.base import (
+    LayerType,
+    Shape,
+    Window,
+    canonical_axis,
+    check_size,
+    count,
+    legacy_shape,
+    text,
+    truncated,
+)
+
+# Fields of 3-D convolutions of other Caffes (C3D, video-caffe), and of Intel's fused layers, which take more bottoms.
+_FOREIGN = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "shape_offset", "fusion_type")
+
+
+class Convolution(LayerType):
+    """Slides learned filters over the spatial axes, those after ``axis`` (1, the channels).
+
+    Each spatial size is ``(H + 2 pad - (dilation (kernel_size - 1) + 1)) / stride + 1``, divided as C++ does, to 0:
+    a window larger than the padded input by less than the stride still gives 1. Several bottoms share the weights.
+    Weights: num_output x C/group x kernel, and num_output with ``bias_term``. macs: one for each weight of a filter at
+    each output; flops: 2 macs, and 1 an output for the bias. PyTorch rounds down, which differs only where a size
+    would be negative. ``hole``, ``hole_h`` and ``hole_w`` (DeepLab) are the dilation. Caffe unrolls one image into a
+    column of C x kernel x output values, which must not exceed 2^31 - 1.
+
+    Source: Caffe, src/caffe/layers/base_conv_layer.cpp and conv_layer.cpp.
+    """
+
+    messages = ("convolution_param",)
+    bottoms: tuple[int, int | None] = (1, None)
+    tops: tuple[int, int | None] = (1, None)
+    same_count = True
+    required: tuple[str, ...] = ("num_output",)
+    weights = 1
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        self.refuse(*_FOREIGN)
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        kernel, stride, pad, dilation = self._window(len(bottoms[0]) - axis - 1)
+        self._check_channels(bottoms, axis)
+        spatial = tuple(
+            self._out(size, k, s, p, d)
+            for size, k, s, p, d in zip(bottoms[0][axis + 1 :], kernel, stride, pad, dilation, strict=True)
+        )
+        if 0 in spatial:
+            raise NetgenError(f"the output would be empty ({text(spatial)}); its bottom is {text(bottoms[0])}")
+        top = (*bottoms[0][:axis], self.fields["num_output"], *spatial)
+        check_size(top, "the top ")
+        # The filters' side of the matrix product, whatever the group, and the positions of the smaller side.
+        channels, sides = (top[axis], bottoms[0]) if self._transposed else (bottoms[0][axis], top)
+        check_size((channels * count(kernel), *sides[axis + 1 :]), "Caffe's column buffer ")
+        return [top] * len(bottoms)
+
+    def fillers(self) -> tuple[str, ...]:
+        return ("weight_filler", "bias_filler")
+
+    def weight_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        kernel = self._window(len(bottoms[0]) - axis - 1)[0]
+        out, group = self.fields["num_output"], self.fields["group"]
+        channels = bottoms[0][axis]
+        weight = (channels, out // group, *kernel) if self._transposed else (out, channels // group, *kernel)
+        return [weight, (out,)] if self.fields["bias_term"] else [weight]
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        weight = self.weight_shapes(bottoms)[0]
+        # Each weight meets each position of the smaller side once: the output's, or the bottom's when transposed.
+        sides = bottoms if self._transposed else tops
+        return sum(count(weight) * count(side, 0, axis) * count(side, axis + 1) for side in sides)
+
+    def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
+        if len(bottoms[0]) != 4 or self.fields["axis"] not in (1, -3):
+            return None
+        kernel, stride, _, dilation = self._window(2)
+        sizes = zip(kernel, stride, dilation, strict=True)
+        if self._transposed:
+            # An output lies under this many of the spread filters, and there are ``stride`` of them for each input.
+            return [(-(-(d * (k - 1) + 1) // s), Fraction(1, s)) for k, s, d in sizes]
+        return [(d * (k - 1) + 1, s) for k, s, d in sizes]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        bias = sum(count(top) for top in tops) if self.fields["bias_term"] else 0
+        return 2 * self.macs(bottoms, tops) + bias
+
+    _transposed = False
+    _windows: tuple[list[int], list[int], list[int], list[int]] | None = None
+
+    @staticmethod
+    def _out(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
+        return truncated(size + 2 * pad - (dilation * (kernel - 1) + 1), stride) + 1
+
+    def _check_channels(self, bottoms: Sequence[Shape], axis: int) -> None:
+        fields = self.fields
+        out, group, channels = fields.get("num_output", 0), fields["group"], bottoms[0][axis]
+        if out < 1 or group < 1:
+            raise NetgenError(f"num_output and group must be 1 or more, got num_output={out}, group={group}")
+        if out % group:
+            raise NetgenError(f"num_output must be a multiple of group, got num_output={out}, group={group}")
+        if channels % group:
+            raise NetgenError(f"the channels of the bottom must be a multiple of group, got {channels}, group={group}")
+        for shape in bottoms[1:]:
+            if shape != bottoms[0]:
+                raise NetgenError(f"all bottoms must have one shape, got {text(bottoms[0])} and {text(shape)}")
+
+    def _window(self, axes: int) -> tuple[list[int], list[int], list[int], list[int]]:
+        """kernel_size, stride, pad and dilation for each spatial axis (base_conv_layer.cpp, LayerSetUp)."""
+        if self._windows is not None and len(self._windows[0]) == axes:
+            return self._windows
+        given = self.given
+        kernel = self._per_axis("kernel_size", ("kernel_h", "kernel_w"), axes, None)
+        stride = self._per_axis("stride", ("stride_h", "stride_w"), axes, 1)
+        pad = self._per_axis("pad", ("pad_h", "pad_w"), axes, 0)
+        hole = [given.get("hole_h", given.get("hole", 1)), given.get("hole_w", given.get("hole", 1))]
+        dilation = self._per_axis("dilation", (), axes, 1)
+        if given.keys() & {"hole", "hole_h", "hole_w"}:
+            if axes != 2 or "dilation" in given:
+                raise NetgenError("hole is the dilation of 2-D convolutions; give dilation alone")
+            dilation = hole
+        for name, sizes in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+            if sizes and min(sizes) < 1:
+                raise NetgenError(f"{name} must be 1 or more, got {text(tuple(sizes))}")
+        self._windows = kernel, stride, pad, dilation
+        return self._windows
+
+    def _per_axis(self, name: str, pair: tuple[str, ...], axes: int, default: int | None) -> list[int]:
+        given, values = self.given, self.fields.get(name, ())
+        if not given.keys().isdisjoint(pair):
+            if values:
+                raise NetgenError(f"either {name} or {pair[0]} and {pair[1]} may be given, not both")
+            if axes != 2:
+                raise NetgenError(f"{pair[0]} and {pair[1]} are for 2 spatial axes, and the bottom has {axes}")
+            # One of pad_h and pad_w leaves the other 0; one alone of the others is refused, as 0.
+            return [given.get(each, 0) for each in pair]
+        if len(values) not in (1, axes) and not (default is not None and not values):
+            raise NetgenError(
+                f"{name} must be given once, or once for each of the {axes} spatial axes, got {len(values)}"
+            )
+        return list(values) * axes if len(values) == 1 else list(values) or [default or 0] * axes
+
+
+class Deconvolution(Convolution):
+    """The transpose of Convolution: each input value spreads a filter over the output.
+
+    Each spatial size is ``stride (H - 1) + dilation (kernel_size - 1) + 1 - 2 pad``. Weights: C x num_output/group x
+    kernel, and num_output with ``bias_term``. macs: one for each weight of a filter at each input; flops as for
+    Convolution.
+
+    Source: Caffe, src/caffe/layers/deconv_layer.cpp.
+    """
+
+    _transposed = True
+
+    @staticmethod
+    def _out(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
+        return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
+
+
+class DepthwiseConvolution(Convolution):
+    """Convolution with one filter per channel, written with group = num_output = channels.
+
+    Shapes, weights and cost are Convolution's, and so are the numbers on a CPU; the CUDA code of these forks is right
+    for one filter per channel alone.
+
+    Source: yonghenglh6/DepthwiseConvolution and MobileNet-YOLO, src/caffe/layers/depthwise_conv_layer.cpp.
+    """
+
+
+class ConvolutionDepthwise(Convolution):
+    """Convolution with one filter per channel; num_output and group are not read.
+
+    Sizes as for Convolution with group = num_output = C, of 4 axes always. Weights: C x 1 x kernel, and C with
+    ``bias_term``. macs: one for each weight of a filter at each output; flops: 2 macs, and 1 an output for the bias.
+    A missing stride is 1 and a missing pad 0 here, where some of these forks read beyond the field.
+
+    Source: farmingyard/caffe-mobilenet, src/caffe/layers/conv_dw_layer.cpp.
+    """
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+    same_count = False
+    required = ()
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        self.refuse(*_FOREIGN)
+        n, c, *sizes = legacy_shape(bottoms[0])
+        window = self._window(2)
+        return [(n, c, *(self._out(size, *each) for size, *each in zip(sizes, *window, strict=True)))]
+
+    def weight_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        channels = legacy_shape(bottoms[0])[1]
+        weight = (channels, 1, *self._window(2)[0])
+        return [weight, (channels,)] if self.fields["bias_term"] else [weight]
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return count(tops[0]) * count(self.weight_shapes(bottoms)[0], 1)
+
+
+class Im2col(Convolution):
+    """Copies each window of a convolution into a column.
+
+    The channels become C x kernel values, the spatial sizes are those of Convolution. No weights, and nothing is
+    computed. PyTorch: torch.nn.functional.unfold, which also flattens the spatial axes.
+
+    Source: Caffe, src/caffe/layers/im2col_layer.cpp.
+    """
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+    same_count = False
+    required = ()
+    weights = 0
+
+    def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
+        return None
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        self.refuse(*_FOREIGN)
+        bottom = bottoms[0]
+        axis = canonical_axis(self.fields["axis"], bottom)
+        if axis == len(bottom) - 1:
+            raise NetgenError(f"there must be a spatial axis after the channels, got axis={axis} of {text(bottom)}")
+        window = self._window(len(bottom) - axis - 1)
+        sizes = (self._out(size, *each) for size, *each in zip(bottom[axis + 1 :], *window, strict=True))
+        return [(*bottom[:axis], bottom[axis] * count(window[0]), *sizes)]
+
+    def weight_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        return []
+
+    def fillers(self) -> tuple[str, ...]:
+        return ()
+
+    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 0
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return 0

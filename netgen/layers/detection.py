@@ -1,0 +1,224 @@
+"""Boxes: priors, proposals, decoding, matching, evaluation.
+
+What all but PriorBox compute hangs on the values (how many boxes are found, match, overlap): it is not counted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from netgen.errors import NetgenError
+from netgen.layers.base import LayerType, Shape, legacy_shape, refuse_empty, text
+from netgen.layers.checks import check_batch, check_singles, require
+
+NO_LABEL = 2**32 - 1
+"""-1, as the unsigned background_label_id holds it."""
+
+
+class PriorBox(LayerType):
+    """The default boxes of each position of a feature map, and their variances.
+
+    Bottoms: the feature map, H x W, and the image, whose size Caffe reads in the forward pass unless ``img_size`` or
+    ``img_h`` and ``img_w`` are given. The top is 1 x 2 x 4 H W P, whatever the batch, with P boxes a position:
+    ``min_size`` times the aspect ratios, and one for each ``max_size``. The ratios are 1, and each ``aspect_ratio``
+    with its inverse (``flip``, true) that is not within 1e-6 of one that is there already. flops: 8 a box (a sum and a
+    quotient for each corner), 16 with ``clip``. PyTorch has none.
+
+    Source: the SSD fork of Caffe, src/caffe/layers/prior_box_layer.cpp.
+    """
+
+    messages = ("prior_box_param",)
+    bottoms = (2, 2)
+    required = ("min_size",)
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        self._check_sizes()
+        self._check_variance()
+        self._check_pair("img_size", "img_h", "img_w")
+        self._check_pair("step", "step_h", "step_w")
+        fields = self.fields
+        boxes = len(self._ratios()) * len(fields["min_size"]) + len(fields["max_size"])
+        _, _, height, width = legacy_shape(bottoms[0])
+        length = width * height * boxes * 4
+        if not length:
+            raise NetgenError(f"the feature map must not be empty, got {text(bottoms[0])}")
+        return [(1, 2, length)]
+
+    def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        return (4 if self.fields["clip"] else 2) * tops[0][2]
+
+    def _check_sizes(self) -> None:
+        least, most = self.fields["min_size"], self.fields["max_size"]
+        if not least or min(least) <= 0:
+            raise NetgenError(f"min_size must be given, above 0, got {', '.join(map(str, least)) or 'none'}")
+        if most and len(most) != len(least):
+            raise NetgenError(f"max_size must be given for each min_size ({len(least)}) or not at all, got {len(most)}")
+        for low, high in zip(least, most, strict=False):
+            if high <= low:
+                raise NetgenError(f"max_size must be above its min_size, got {high} for {low}")
+
+    def _check_variance(self) -> None:
+        variance = self.fields["variance"]
+        if len(variance) not in (0, 1, 4) or any(each <= 0 for each in variance):
+            shown = ", ".join(map(str, variance))
+            raise NetgenError(f"variance must be given once or four times, above 0, got {shown}")
+
+    def _check_pair(self, both: str, *each: str) -> None:
+        given = self.given
+        names = each if any(name in given for name in each) else (both,) if both in given else ()
+        if names == each and both in given:
+            raise NetgenError(f"either {both} or {each[0]} and {each[1]} may be given, not both")
+        for name in names:
+            if given.get(name, 0) <= 0:
+                raise NetgenError(f"{name} must be above 0, got {given.get(name, 'none')}")
+
+    def _ratios(self) -> list[float]:
+        """The aspect ratios, in Caffe's arithmetic, that of floats."""
+        ratios = [1.0]
+        for ratio in map(_float32, self.fields["aspect_ratio"]):
+            if not any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
+                ratios.append(ratio)
+                if self.fields["flip"]:
+                    ratios.append(_float32(1 / ratio) if ratio else float("inf"))
+        return ratios
+
+
+class DetectionOutput(LayerType):
+    """Decodes boxes against their priors and keeps the best after non-maximum suppression.
+
+    Bottoms: locations, N x 4 P L (x 1 x 1), where P is a quarter of the priors' height and L is 1 with
+    ``share_location``, else ``num_classes``; scores, N x P num_classes; priors, 1 x 2 x 4P. The top is 1 x 1 x D x 7
+    with image, label, score and corners. How many are found hangs on the values: after loading D is 1, and that is
+    the shape here. PyTorch has none.
+
+    Source: the SSD fork of Caffe, src/caffe/layers/detection_output_layer.cpp.
+    """
+
+    messages = ("detection_output_param",)
+    bottoms = (3, 4)
+    required = ("num_classes",)
+    counted = False
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        require(self, "num_classes")
+        nms = self.fields.get("nms_param", {})
+        # A field that is not given has a default that passes.
+        if nms.get("nms_threshold", 0) < 0 or not 0 < nms.get("eta", 1) <= 1:
+            raise NetgenError(
+                f"nms_threshold must be 0 or more and eta lie in (0, 1], got {nms.get('nms_threshold', 'none')} and "
+                f"{nms.get('eta', 'none')}"
+            )
+        if legacy_shape(bottoms[0])[0] != legacy_shape(bottoms[1])[0]:
+            raise NetgenError(
+                f"locations and scores must have one batch, got {text(bottoms[0])} and {text(bottoms[1])}"
+            )
+        _check_priors(bottoms, self.fields["num_classes"], self.fields["share_location"])
+        return [(1, 1, 1, 7)]
+
+
+class DetectionEvaluate(LayerType):
+    """Marks each detection as true or false against the ground truth.
+
+    Bottoms: detections, 1 x 1 x D x 7, and ground truth, 1 x 1 x G x 8. The top has a row for each class but the
+    background, with its number of boxes, and one for each detection: 1 x 1 x (num_classes - 1 + D) x 5. Rows of the
+    first bottom without a label (-1) are dropped when running; after loading there are none, and that is the shape
+    here. Caffe also reads ``name_size_file``, which is not opened here. PyTorch has none.
+
+    Source: the SSD fork of Caffe, src/caffe/layers/detection_evaluate_layer.cpp.
+    """
+
+    messages = ("detection_evaluate_param",)
+    bottoms = (2, 2)
+    required = ("num_classes",)
+    counted = False
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        require(self, "num_classes")
+        if self.fields["overlap_threshold"] <= 0:
+            raise NetgenError(f"overlap_threshold must be above 0, got {self.fields['overlap_threshold']}")
+        for name, shape, width in zip(("detections", "ground truth"), bottoms, (7, 8), strict=True):
+            check_singles(name, shape, {"N": 0, "channels": 1})
+            if legacy_shape(shape)[3] != width:
+                raise NetgenError(f"the {name} must have {width} values in a row, got {text(shape)}")
+        refuse_empty(bottoms[0])
+        classes = self.fields["num_classes"] - (self.fields["background_label_id"] != NO_LABEL)
+        return [(1, 1, classes + legacy_shape(bottoms[0])[2], 5)]
+
+
+class MultiBoxLoss(LayerType):
+    """Matches priors to ground truth and adds the losses of place and class.
+
+    Bottoms: locations, N x 4 P L, where P is a quarter of the priors' height and L is 1 with ``share_location``, else
+    ``num_classes``; scores, N x P num_classes; priors, 1 x 2 x 4P; ground truth, 1 x 1 x G x 8. The top is a single
+    value, (). Negatives are mined unless ``mining_type`` is NONE, and only with ``share_location``. PyTorch has none.
+
+    Source: the SSD fork of Caffe, src/caffe/layers/multibox_loss_layer.cpp.
+    """
+
+    messages = ("multibox_loss_param", "loss_param")
+    bottoms = (4, 4)
+    required = ("num_classes",)
+    verb = "multibox_loss"
+    counted = False
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        require(self, "num_classes")
+        fields = self.fields
+        classes, label = fields["num_classes"], fields["background_label_id"]
+        if classes < 1:
+            raise NetgenError(f"num_classes must be 1 or more, got {classes}")
+        mines = fields["mining_type"] != "NONE"
+        if self.given.get("do_neg_mining", mines) != mines:
+            raise NetgenError(
+                f"do_neg_mining is the older name of mining_type other than NONE, and must agree with "
+                f"mining_type={fields['mining_type']}; remove it"
+            )
+        if mines and not fields["share_location"]:
+            raise NetgenError("negatives are mined only with share_location; give mining_type NONE")
+        if fields["conf_loss_type"] == "SOFTMAX" and label >= classes:
+            raise NetgenError(f"background_label_id must lie below num_classes ({classes}) for SOFTMAX, got {label}")
+        check_batch(bottoms[0], bottoms[1])
+        _check_priors(bottoms, classes, fields["share_location"])
+        legacy_shape(bottoms[3])
+        return [()]
+
+
+class Proposal(LayerType):
+    """Regions that are likely objects, from anchors, scores and box deltas.
+
+    Bottoms: scores, N x 2A x H x W, with A = ratios times scales; deltas, N x 4A x H x W; the image's height, width
+    and scales. Tops: image and corners of N ``post_nms_topn`` regions, x 5, and their scores. Fewer may remain when
+    running; this is the shape after loading, when Caffe looks at nothing but the batch. PyTorch has none in itself;
+    torchvision's RegionProposalNetwork is near.
+
+    Source: Faster R-CNN forks, among them happynear/caffe-windows, src/caffe/layers/proposal_layer.cpp.
+    """
+
+    messages = ("proposal_param",)
+    bottoms = (3, 3)
+    tops = (1, 2)
+    counted = False
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        if not bottoms[0]:
+            raise NetgenError("the first bottom, the scores, must have a batch axis, got ()")
+        regions = bottoms[0][0] * self.fields["post_nms_topn"]
+        return [(regions, 5), (regions,)][: len(self.layer.tops)]
+
+
+def _check_priors(bottoms: Sequence[Shape], classes: int, shared: bool) -> None:
+    """Locations and scores, the first two bottoms, have what they need for each prior of the third."""
+    priors = legacy_shape(bottoms[2])[2] // 4
+    for name, shape, each in (("locations", bottoms[0], 4 if shared else 4 * classes), ("scores", bottoms[1], classes)):
+        if legacy_shape(shape)[1] != priors * each:
+            raise NetgenError(
+                f"the {name} must have {priors * each} channels, {each} for each of the {priors} priors, "
+                f"got {text(shape)}"
+            )
+
+
+def _float32(number: float) -> float:
+    """The nearest float of 32 bits."""
+    nearest: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    return nearest

@@ -1,0 +1,275 @@
+"""Shapes of every blob and weight, as Caffe infers them when it loads a net (net.cpp, Net::Init). Knows no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from netgen.errors import NetgenError, did_you_mean
+from netgen.graph import EMPTY, Fields, Graph, Layer, Literal
+from netgen.layers import find
+from netgen.layers.base import LayerType, Shape, check_size, count, text
+from netgen.layers.fillers import check_filler
+from netgen.schema import FIELDS
+from netgen.wiring import State, Wiring
+
+
+class ShapedLayer(NamedTuple):
+    """One layer of a phase with the shapes around it."""
+
+    layer: Layer
+    kind: LayerType
+    bottoms: tuple[Shape, ...]
+    tops: tuple[Shape, ...]
+    weights: tuple[Shape, ...]
+
+
+Known = dict[
+    tuple[str, Fields, tuple[Shape, ...], int, bool],
+    tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]],
+]
+
+
+def infer_shapes(
+    net: Graph,
+    phase: str = "TEST",
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    *,
+    stages: Iterable[str] = (),
+    level: int = 0,
+) -> dict[str, Shape]:
+    """The shape of every blob of a phase, by name, in the order in which the blobs are first made.
+
+    ``inputs`` gives inputs another shape, or data layers one where the file does not say it. A blob that is changed in
+    place has the shape that the last layer leaves. Raises NetgenError naming the layer that Caffe would refuse.
+
+    >>> import netgen
+    >>> infer_shapes(netgen.Net().input(1, 3, 224, 224).conv(8, 3, stride=2, name="c").pool(3, 2, name="p"))
+    {'data': (1, 3, 224, 224), 'c': (1, 8, 112, 112), 'p': (1, 8, 56, 56)}
+    """
+    blobs = dict(input_shapes(net, inputs or {}))
+    for shaped in shape_layers(net, State(phase, level, stages), inputs):
+        blobs.update(zip(shaped.layer.tops, shaped.tops, strict=True))
+    return blobs
+
+
+def shape_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | None = None) -> list[ShapedLayer]:
+    """The layers of one state of a net, as a list: see ``walk_layers``."""
+    return list(walk_layers(net, state, inputs))
+
+
+def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | None = None) -> Iterator[ShapedLayer]:
+    """The layers of one state of a net, in order, each with the shapes of its bottoms, tops and weights.
+
+    Raises NetgenError naming the layer that Caffe would refuse, one of an unknown type, or one whose unknown fields
+    could change its shapes.
+    """
+    given = {name: tuple(int(dim) for dim in shape) for name, shape in (inputs or {}).items()}
+    blobs = input_shapes(net, given)
+    wiring = Wiring(blobs)
+    shared: dict[str, tuple[str, Shape]] = {}
+    known: Known = {}
+    for layer in net.layers:
+        if not state.has(layer):
+            continue
+        try:
+            if not wiring.add_plain(layer):
+                wiring.check_blobs(layer)
+                wiring.add(layer)
+            shaped = _shape_again(layer, state.phase, blobs, given, known)
+            if "param" in layer.params:
+                _check_shared(layer, shaped.weights, shared)
+        except NetgenError as error:
+            raise NetgenError(f"{layer}: {error}{_lost_inputs(net, layer, blobs)}") from None
+        for name, shape in zip(layer.tops, shaped.tops, strict=True):
+            blobs[name] = shape
+        yield shaped
+    unused = given.keys() - blobs.keys()
+    if unused:
+        name = min(unused)
+        raise NetgenError(f"input {name!r}: the net has no such blob{did_you_mean(name, blobs)}")
+
+
+def input_shapes(net: Graph, given: Mapping[str, Sequence[int]]) -> dict[str, Shape]:
+    """The shapes of the blobs in a net's ``input:`` fields (upgrade_proto.cpp, UpgradeNetInput).
+
+    Where the file says the shape of none of them, they stand for nothing, and a layer may make blobs of their names.
+    """
+    names, shapes, dims = net.inputs, net.params.get("input_shape", ()), net.params.get("input_dim", ())
+    if not shapes and not dims:
+        made = {top for layer in net.layers for top in layer.tops} if names else ()
+        names = tuple(name for name in names if name in given and name not in made)
+    blobs: dict[str, Shape] = {}
+    for i, name in enumerate(names):
+        if name in given:
+            blobs[name] = tuple(given[name])
+        elif shapes and i < len(shapes):
+            blobs[name] = tuple(shapes[i].get("dim", ()))
+        elif not shapes and len(dims) >= 4 * (i + 1):
+            blobs[name] = tuple(dims[4 * i : 4 * i + 4])
+        else:
+            raise NetgenError(
+                f"input {name!r}: there must be an input_shape for each input, or four input_dim, got "
+                f"{len(shapes)} input_shape and {len(dims)} input_dim for {len(names)} inputs"
+            )
+        check_size(blobs[name], f"input {name!r}: ")
+    return blobs
+
+
+def _lost_inputs(net: Graph, layer: Layer, blobs: Mapping[str, Shape]) -> str:
+    """Why a bottom is unknown although an ``input:`` field has its name."""
+    lost = [name for name in layer.bottoms if name in net.inputs and name not in blobs]
+    return f" (no input_shape or input_dim says the shape of the input {lost[0]!r})" if lost else ""
+
+
+def _shape_again(
+    layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape], known: Known
+) -> ShapedLayer:
+    """The same as ``_shape``, which is asked once about layers that are equal but for their names."""
+    names, tops = layer.bottoms, layer.tops
+    if not names:
+        return _shape(layer, phase, blobs, given)
+    bottoms = (blobs[names[0]],) if len(names) == 1 else tuple([blobs[name] for name in names])
+    in_place = tops[0] in names if len(tops) == 1 else not set(tops).isdisjoint(names)
+    key = (layer.type, layer.params, bottoms, len(tops), in_place)
+    found = known.get(key)
+    if found is None:
+        shaped = _shape(layer, phase, blobs, given)
+        if not shaped.kind.opaque:
+            known[key] = shaped[1:]
+        return shaped
+    shaped = ShapedLayer(layer, *found)
+    if given:
+        _check_given(layer, shaped.tops, given)
+    return shaped
+
+
+def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
+    kind = _kind(layer, phase, given)
+    _check_counts(layer, kind)
+    bottoms = tuple([blobs[name] for name in layer.bottoms])
+    if kind.opaque:
+        tops = tuple(kind.source_shapes([given.get(name) for name in layer.tops]))
+    else:
+        tops = tuple(kind.shapes(bottoms))
+        if given:
+            _check_given(layer, tops, given)
+    for name, shape in zip(layer.tops, tops, strict=True):
+        check_size(shape, f"top {name!r} ")
+    weights = tuple(kind.weight_shapes(bottoms))
+    for shape in weights:
+        check_size(shape, "a weight ")
+    for name, shape in zip(kind.fillers(), weights, strict=False):
+        check_filler(kind.given.get(name, EMPTY), shape, name)
+    if len(layer.params.get("param", ())) > len(weights) and kind.counted:
+        raise NetgenError(f"param may be given once for each weight ({len(weights)}), got {len(layer.params['param'])}")
+    return ShapedLayer(layer, kind, bottoms, tops, weights)
+
+
+class Unknown(LayerType):
+    """A layer of a type that the catalogue lacks, all of whose tops are given as inputs."""
+
+    bottoms = (0, None)
+    tops = (1, None)
+    opaque = True
+    counted = False
+
+
+def _kind(layer: Layer, phase: str, given: Mapping[str, Shape]) -> LayerType:
+    """What answers for the layer; what is not known of it counts for nothing where its tops are all given."""
+    kind_class = find(layer.type)
+    told = bool(layer.type and layer.tops) and given.keys() >= set(layer.tops)
+    if kind_class is None:
+        if not told:
+            raise NetgenError(_unknown_type(layer))
+        return Unknown(layer, phase)
+    if not (told and kind_class.opaque):
+        _refuse_unknown_fields(layer, kind_class)
+    return kind_class(layer, phase)
+
+
+def _check_given(layer: Layer, tops: Sequence[Shape], given: Mapping[str, Shape]) -> None:
+    """A layer that computes its tops' shapes takes none from outside."""
+    for name, shape in zip(layer.tops, tops, strict=True):
+        if name in given and name not in layer.bottoms and given[name] != shape:
+            raise NetgenError(
+                f"the top {name!r} has the shape {text(shape)}, and {text(given[name])} was given as an input; "
+                "give the shapes of inputs alone"
+            )
+
+
+def _check_counts(layer: Layer, kind: LayerType) -> None:
+    for what, names, (least, most) in (("bottom", layer.bottoms, kind.bottoms), ("top", layer.tops, kind.tops)):
+        if len(names) < least or (most is not None and len(names) > most):
+            span = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
+            raise NetgenError(f"takes {span} {what}{'' if least == most == 1 else 's'}, got {len(names)}")
+    if kind.same_count and len(layer.bottoms) != len(layer.tops):
+        raise NetgenError(f"takes as many tops as bottoms, got {len(layer.tops)} for {len(layer.bottoms)}")
+    if kind.refuses_in_place and set(layer.bottoms) & set(layer.tops):
+        raise NetgenError("does not work in place; give it a top of its own")
+    for field, names in (("loss_weight", layer.tops), ("propagate_down", layer.bottoms)):
+        values = layer.params.get(field, ())
+        if len(values) not in (0, len(names)):
+            raise NetgenError(f"{field} must be given once for each of its {len(names)} blobs, got {len(values)}")
+
+
+def _check_shared(layer: Layer, weights: Sequence[Shape], shared: dict[str, tuple[str, Shape]]) -> None:
+    """Weights of one param name are one array (net.cpp, AppendParam)."""
+    for spec, shape in zip(layer.params.get("param", ()), weights, strict=False):
+        name = spec.get("name", "")
+        if not name:
+            continue
+        owner, owned = shared.setdefault(name, (layer.name, shape))
+        permissive = spec.get("share_mode") == "PERMISSIVE"
+        if (count(owned) != count(shape)) if permissive else (owned != shape):
+            raise NetgenError(f"shares weight {name!r} ({text(shape)}) with layer {owner!r}, where it is {text(owned)}")
+
+
+def _unknown_type(layer: Layer) -> str:
+    if not layer.type:
+        return "has no type; say which layer it is"
+    from netgen.layers.index import TYPES
+
+    near = did_you_mean(layer.type, TYPES)
+    return (
+        f"the type is not known, so its shapes are not{near or ''} (a type of your own: netgen.register; or give the "
+        "shapes of all its tops as inputs)"
+    )
+
+
+def _refuse_unknown_fields(layer: Layer, kind: type[LayerType]) -> None:
+    """Refuse what the schema lacks: it was kept on reading, and may change the shapes."""
+    if _all_known(layer.params, "LayerParameter"):
+        return
+    own = {f"{kind.messages[0]}.{name}" for name in kind.own_fields}
+    stack: list[tuple[str, Fields, str]] = [("", layer.params, "LayerParameter")]
+    while stack:
+        path, fields, message = stack.pop()
+        rows = FIELDS[message]
+        for name, value in fields.items():
+            row = rows.get(name)
+            if row is None and path + name in own:
+                continue
+            if row is None or isinstance(value, Literal):
+                what = f"the value {value} of" if row is not None else "the field"
+                near = did_you_mean(name, rows) if row is None else ""
+                raise NetgenError(f"{what} {path + name!r} is not known, and could change its shapes{near}")
+            if row[2] == "message":
+                inner = value if row[1] == "repeated" else (value,)
+                stack += [(f"{path}{name}.", each, row[3] or "") for each in inner]
+
+
+def _all_known(fields: Fields, message: str) -> bool:
+    """Whether the schema has all of these fields and values; quick, as it nearly always is so."""
+    rows = FIELDS[message]
+    if not fields.keys() <= rows.keys():
+        return False
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is Literal or (kind is Fields and not _all_known(value, rows[name][3] or "")):
+            return False
+        if kind is tuple and value and type(value[0]) in (Fields, Literal):
+            of = rows[name][3] or ""
+            if not all(type(each) is Fields and _all_known(each, of) for each in value):
+                return False
+    return True

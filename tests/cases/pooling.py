@@ -1,0 +1,117 @@
+"""Rows of the family ``pooling``."""
+
+from __future__ import annotations
+
+from tests.cases.case import Case
+
+CASES = [
+    Case(
+        "Pooling",
+        {"kernel_size": 3, "stride": 2, "pad": 1},
+        ((1, 2, 7, 8),),
+        ((1, 2, 4, 5),),
+        flops=9 * 2 * 4 * 5,
+        why="ceil((7 + 2 - 3) / 2) + 1 = 4, ceil((8 + 2 - 3) / 2) + 1 = 5; the last windows begin at 5 and 7, inside",
+    ),
+    Case(
+        "Pooling",
+        {"pool": "AVE", "kernel_size": 2, "stride": 2, "pad": 1},
+        ((1, 1, 17, 17),),
+        ((1, 1, 9, 9),),
+        flops=4 * 81,
+        why="ceil((17 + 2 - 2) / 2) + 1 = 10, whose last window begins at 18 = 17 + 1: dropped (caffe-semantics: 9)",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_size": 1, "stride": 2},
+        ((1, 1, 8, 8),),
+        ((1, 1, 5, 5),),
+        flops=25,
+        why="ceil((8 - 1) / 2) + 1 = 5; without pad the last window stays, though outside (caffe-semantics)",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_h": 3, "kernel_w": 1, "stride": 2, "pad_h": 1, "pad_w": 0},
+        ((1, 1, 8, 8),),
+        ((1, 1, 5, 4),),
+        flops=3 * 5 * 4,
+        why="ceil((8 + 2 - 3) / 2) + 1 = 5, begins at 7; ceil((8 - 1) / 2) + 1 = 5, begins at 8: dropped for pad_h",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_size": 4, "stride": 2},
+        ((1, 3, 3, 6),),
+        ((1, 3, 1, 2), (1, 3, 1, 2)),
+        flops=16 * 3 * 2,
+        why="ceil((3 - 4) / 2) + 1 = 1: a kernel slightly too large passes (caffe-semantics); MAX with its mask",
+    ),
+    Case(
+        "Pooling",
+        {"pool": "AVE", "global_pooling": True},
+        ((2, 3, 4, 5),),
+        ((2, 3, 1, 1),),
+        flops=2 * 3 * 20,
+        why="the window is the image",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_size": 3, "stride": 2, "round_mode": "FLOOR"},
+        ((1, 1, 8, 9),),
+        ((1, 1, 3, 4),),
+        flops=9 * 12,
+        why="floor((8 - 3) / 2) + 1 = 3, (9 - 3) / 2 + 1 = 4",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_size": 3, "stride": 2, "ceil_mode": False},
+        ((1, 1, 8, 9),),
+        ((1, 1, 3, 4),),
+        flops=9 * 12,
+        why="forks say FLOOR so",
+    ),
+    Case(
+        "Pooling",
+        {"pool": "STOCHASTIC", "kernel_size": 2, "stride": 2},
+        ((1, 1, 4, 4),),
+        ((1, 1, 2, 2),),
+        flops=3 * 4 * 4,
+        why="(4 - 2) / 2 + 1 = 2; squares, their sum and the sum: 3 for each place of the window",
+    ),
+    Case(
+        "Pooling",
+        {"kernel_size": 2, "stride": 2},
+        ((0, 3, 4, 4),),
+        ((0, 3, 2, 2),),
+        why="an empty batch loads",
+    ),
+    Case(
+        "SPP",
+        {"pyramid_height": 3},
+        ((2, 3, 9, 7),),
+        ((2, 63),),
+        flops=2 * 3 * (63 * 1 + 20 * 4 + 6 * 16),
+        why="truth/layers/spp_02; 1 + 4 + 16 values a channel, of kernels 9x7, 5x4 and 3x2",
+    ),
+    Case(
+        "SPP",
+        {"pyramid_height": 1, "pool": "AVE"},
+        ((3, 1, 9, 7),),
+        ((3, 1, 1, 1),),
+        flops=3 * 63,
+        why="truth/layers/spp_00; one level is the pooled blob itself",
+    ),
+    Case(
+        "ROIPooling",
+        {"pooled_h": 7, "pooled_w": 6, "spatial_scale": 0.0625},
+        ((1, 8, 10, 10), (5, 5)),
+        ((5, 8, 7, 6),),
+        why="a grid of 7x6 for each of 5 regions; the cost hangs on the regions",
+    ),
+    Case(
+        "PSROIPooling",
+        {"spatial_scale": 0.0625, "output_dim": 2, "group_size": 3},
+        ((1, 18, 10, 10), (5, 5, 1, 1)),
+        ((5, 2, 3, 3),),
+        why="18 = 2 x 3^2 channels; the cost hangs on the regions",
+    ),
+]

@@ -1,0 +1,38 @@
+"""Rows of the family ``yolo``."""
+
+from __future__ import annotations
+
+from tests.cases.case import Case
+
+CASES = [
+    Case("RegionLoss", {}, ((1, 125, 13, 13), (1, 300, 5)), ((),), why="5 boxes of 4 + 1 + 20; a single value"),
+    Case(
+        "YoloDetectionOutput",
+        {"num_classes": 20},
+        ((1, 125, 13, 13), (1, 3, 416, 416)),
+        ((1, 1, 1, 7),),
+        why="Reshape of yolo_detection_output_layer.cpp: 1 row before it runs",
+    ),
+    Case(
+        "Yolov3",
+        {"num": 3, "num_class": 20},
+        ((2, 75, 13, 10), (2, 300, 5)),
+        ((),),
+        why="3 boxes of 5 + 20 = 75 channels; a single value",
+    ),
+    Case(
+        "Yolov3DetectionOutput",
+        {"num_classes": 20},
+        ((1, 75, 13, 13), (1, 75, 26, 26)),
+        ((1, 1, 1, 7),),
+        why="mask_group_num is 2 by default; 1 row before it runs",
+    ),
+    Case("YoloSeg", {}, ((1, 2, 32, 64), (1, 2, 32, 64), (1, 2)), ((),), why="as many targets as values"),
+    Case(
+        "SegmentationEvaluate",
+        {"num_classes": 3},
+        ((1, 3, 32, 32), (1, 2, 64, 64)),
+        ((1, 1, 1, 2),),
+        why="Reshape of segmentation_evaluate_layer.cpp takes the second bottom's channels",
+    ),
+]

@@ -1,0 +1,59 @@
+"""Layer types of a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+import netgen
+from netgen import layers
+from netgen.layers.index import TYPES, VERBS
+from netgen.rules import RULES
+from netgen.shapes import infer_shapes
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    types, verbs = dict(TYPES), dict(VERBS)
+    yield
+    for table, before in ((TYPES, types), (VERBS, verbs)):
+        for name in table.keys() - before.keys():
+            del table[name]
+    for name in layers._registered:
+        RULES.pop(name, None)
+    layers._registered.clear()
+
+
+class Sine(netgen.LayerType):
+    """The sine of every value, each row twice."""
+
+    def shapes(self, bottoms: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        n, c, h, w = bottoms[0]
+        return [(n, c, 2 * h, w)]
+
+
+def test_a_registered_type_has_a_verb_and_shapes() -> None:
+    assert netgen.register(Sine) is Sine
+    net = netgen.Net().input(1, 3, 8, 8).sine(name="wave")
+    assert net.layers["wave"].type == "Sine"
+    assert layers.find("Sine") is Sine
+    assert infer_shapes(net)["wave"] == (1, 3, 16, 8)
+    with pytest.raises(netgen.NetgenError, match=r"layer 'bad' \(Sine\): no field 'alpha'"):
+        net.sine(name="bad", alpha=1)
+
+
+def test_a_type_is_registered_once_and_not_over_another() -> None:
+    netgen.register(Sine)
+    with pytest.raises(netgen.NetgenError, match="layer type 'Sine': the type or its verb 'sine' is known already"):
+        netgen.register(Sine)
+    with pytest.raises(netgen.NetgenError, match="layer type 'ReLU': the type or its verb 're_lu' is known already"):
+        netgen.register(type("ReLU", (netgen.LayerType,), {}))
+
+
+def test_a_type_that_looks_like_a_known_one_must_be_registered() -> None:
+    net = netgen.Net().input(1, 3, 8, 8)
+    with pytest.raises(netgen.NetgenError, match="did you mean 'Softmax'"):
+        net.layer("Softmaxx", name="s")
+    netgen.register(type("Softmaxx", (netgen.LayerType,), {}))
+    assert net.layer("Softmaxx", name="s").layers["s"].type == "Softmaxx"
