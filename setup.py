@@ -17,6 +17,7 @@ FOLDERS = {"netgen": "netgen", "netgen.nets": "nets", "netgen.templates": "templ
 
 TEST = [
     "pytest>=8.2",
+    "jsonschema>=4.18",
     "hypothesis>=6.100",
     "opencv-python-headless>=4.5,<5",  # 5 has no importer for Caffe
     "grpcio-tools>=1.62",
@@ -81,7 +82,7 @@ setup(
     package_dir=FOLDERS,
     packages=packages(),
     package_data={
-        "netgen": ["py.typed"],
+        "netgen": ["py.typed", "report.schema.json"],
         "netgen.proto": ["caffe.proto"],
         "netgen.templates": ["**/*.j2"],
     },

@@ -21,11 +21,14 @@ from netgen.loading import load, parse_prototxt
 from netgen.zoo import build
 
 if TYPE_CHECKING:
+    from netgen.analysis import Analysis, analyze
     from netgen.layers.base import LayerType
+    from netgen.shapes import infer_shapes
 
 _install()
 
 __all__ = [
+    "Analysis",
     "Blob",
     "Layer",
     "LayerType",
@@ -35,18 +38,28 @@ __all__ = [
     "ParseError",
     "UsageError",
     "__version__",
+    "analyze",
     "block",
     "build",
+    "infer_shapes",
     "load",
     "parse_prototxt",
     "register",
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Who defines a layer type wants its base; who writes a network need not wait for it.
-    if name == "LayerType":
-        from netgen.layers.base import LayerType
+_LATER = {
+    "Analysis": "netgen.analysis",
+    "LayerType": "netgen.layers.base",
+    "analyze": "netgen.analysis",
+    "infer_shapes": "netgen.shapes",
+}
 
-        return LayerType
+
+def __getattr__(name: str) -> object:
+    # Who writes a network need not wait for what analyses one.
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'netgen' has no attribute {name!r}")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import netgen
-from netgen.cli import COMMANDS, main
+from netgen.cli import main
+from netgen.commands import COMMANDS
 
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parent.parent

@@ -47,7 +47,7 @@ def test_the_house_style_works(tmp_path: Path) -> None:
 
 
 def test_the_commands_are_there() -> None:
-    from netgen.cli import COMMANDS
+    from netgen.commands import COMMANDS
 
     (commands,) = blocks("sh")
     assert {line.split()[1] for line in commands.splitlines() if line.startswith("netgen ")} >= {"list", "peleenet"}

@@ -1,0 +1,9 @@
+"""The commands, a module each; imported when they are called."""
+
+COMMANDS = {
+    "list": "listing",
+    "report": "report",
+    "upgrade": "upgrade",
+    "completion": "completion",
+}
+"""The module, here, whose ``run(words)`` a command is."""

@@ -1,0 +1,103 @@
+"""What the commands share: their parser, where nets come from, where output goes, whose tracebacks are shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from netgen.errors import NetgenError, UsageError
+from netgen.files import write_file
+from netgen.loading import is_file, is_python, load
+from netgen.zoo import call, find
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from netgen.builder import Net
+
+PROGRAM = "netgen"
+
+
+def say(text: str) -> None:
+    """One line on standard error, whatever its encoding."""
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+def source(name: str, parameters: Sequence[str] = ()) -> Net:
+    """The net that a command's NET and key=value words stand for; what reading it noted goes to standard error."""
+    if is_file(name) and not is_python(name):
+        if parameters:
+            raise UsageError(f"{name}: a file takes no parameters, got {parameters[0]!r}")
+        net = load(name)
+        for note in net.notes:
+            say(f"note: {note}")
+        if not net.layers and not net.params and not net.name:
+            say(f"note: {name}: the file is empty, which is an empty net")
+        return net
+    function = guarded(find, name) if is_python(name) else find(name)
+    values: dict[str, Any] = {}
+    if parameters:
+        from netgen.arguments import arguments
+
+        values = arguments(name, function, parameters)
+    built: Net = guarded(call, name, function, values) if is_python(name) else call(name, function, values)
+    return built
+
+
+def emit(text: str, output: str | None) -> None:
+    """Write to a file, whole or not at all, or to standard output as UTF-8."""
+    if output is not None:
+        write_file(output, text)
+        return
+    data = text.encode("utf-8", "surrogateescape")
+    stream = getattr(sys.stdout, "buffer", None)
+    try:
+        if stream is None:
+            sys.stdout.write(data.decode("utf-8", "replace"))
+        else:
+            stream.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"standard output: cannot be written: {error.strerror or error}") from None
+
+
+def parser_for(usage: str, description: str, command: bool = False) -> ArgumentParser:
+    """The parser of a command line, whose mistakes are UsageErrors."""
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    class Parser(ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise UsageError(f"{message}; '{self.prog} --help' tells what it takes")
+
+    name = f"{PROGRAM} {usage}" if command else PROGRAM
+    shown = f"{name} [options]" if command else f"{PROGRAM} {usage} [options]"
+    return Parser(
+        prog=name, usage=shown, description=description, formatter_class=RawDescriptionHelpFormatter,
+        add_help=command, allow_abbrev=False,
+    )  # fmt: skip
+
+
+def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call what runs a user's file; an exception of its own shows its own traceback, without netgen's lines."""
+    try:
+        return function(*args, **kwargs)
+    except (NetgenError, KeyboardInterrupt, BrokenPipeError):
+        raise
+    except BaseException as error:
+        import traceback
+
+        ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if not _is_ours(each.filename, ours)]
+        lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
+        say("".join([*lines, *traceback.format_exception_only(error)]).rstrip("\n"))
+        raise SystemExit(1) from None
+
+
+def _is_ours(filename: str, ours: str) -> bool:
+    beside = os.path.join(os.path.dirname(ours), "nets")  # in a checkout
+    return filename.startswith((ours, beside, "<frozen"))

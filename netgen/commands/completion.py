@@ -1,0 +1,18 @@
+"""``netgen completion``."""
+
+from __future__ import annotations
+
+from netgen.commands import COMMANDS
+from netgen.commands.common import PROGRAM, parser_for
+
+
+def run(words: list[str]) -> int:
+    """Print a completion script for a shell."""
+    description = 'Print a completion script for a shell: eval "$(netgen completion bash)".'
+    parser = parser_for("completion", description, command=True)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    options = parser.parse_args(words)
+    from netgen.templating import render
+
+    print(render("completion.sh.j2", None, shell=options.shell, commands=list(COMMANDS), program=PROGRAM))
+    return 0

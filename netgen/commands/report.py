@@ -1,0 +1,100 @@
+"""``netgen report``: the shapes and the cost of a network."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import Namespace
+from typing import Any
+
+from netgen.commands.common import PROGRAM, emit, parser_for, say, source
+from netgen.errors import NetgenError, UsageError
+
+FORMATS = ("text", "json", "csv", "markdown")
+
+
+def run(words: list[str]) -> int:
+    """Print or write the report that the words ask for; exit code 1 where a layer stopped it."""
+    from netgen.analysis import CONVENTIONS
+
+    parser = parser_for(
+        "report SRC [key=value ...]", "The shapes and the cost of one phase of a network.", command=True
+    )
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="text (default), json, csv or markdown; -o tells by the ending"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
+    add_state_options(parser)
+    parser.add_argument(
+        "--convention", choices=tuple(CONVENTIONS), help="print only the total as another tool counts it"
+    )
+    options = parser.parse_intermixed_args(words)
+    return _report(options)
+
+
+def add_state_options(parser: Any) -> None:
+    """The options that say which network of a file is meant, and the sizes of its inputs."""
+    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="the phase (default TEST)")
+    parser.add_argument("--stage", action="append", default=[], metavar="NAME", help="a stage; may be given again")
+    parser.add_argument("--level", type=int, default=0, metavar="N", help="the level (default 0)")
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="BLOB=N,C,H,W", help="the shape of an input; may be given again"
+    )
+
+
+def inputs_of(words: list[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--input`` options give."""
+    shapes = {}
+    for word in words:
+        name, equals, dims = word.rpartition("=")
+        try:
+            shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(","))
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise UsageError(f"--input: expected BLOB=N,C,H,W, as in --input data=1,3,224,224, got {word!r}")
+    return shapes
+
+
+def _report(options: Namespace) -> int:
+    from netgen.analysis import analyze_as_far_as_possible
+
+    net = source(options.source, options.parameters)
+    analysis = analyze_as_far_as_possible(
+        net, options.phase, inputs_of(options.input), stages=options.stage, level=options.level
+    )
+    if analysis.error and options.convention:
+        raise NetgenError(analysis.error)
+    if options.convention:
+        text = "".join(f"{total} {unit}\n" for unit, total in analysis.convention(options.convention).items())
+    else:
+        text = _formatted(analysis, _format(options), options.output)
+    emit(text, options.output)
+    if analysis.error:
+        say(f"{PROGRAM}: {analysis.error}")
+        return 1
+    return 0
+
+
+def _format(options: Namespace) -> str:
+    if options.format:
+        return str(options.format)
+    ending = (options.output or "").rpartition(".")[2]
+    return {"json": "json", "csv": "csv", "md": "markdown"}.get(ending, "text")
+
+
+def _formatted(analysis: Any, form: str, output: str | None) -> str:
+    from netgen.report import markdown_report, text_report
+
+    if form == "json":
+        import json
+
+        return json.dumps(analysis.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    if form == "csv":
+        return str(analysis.to_csv())
+    if form == "markdown":
+        return markdown_report(analysis)
+    on_terminal = output is None and sys.stdout.isatty()
+    return text_report(analysis, shutil.get_terminal_size().columns if on_terminal else None)

@@ -1,0 +1,38 @@
+"""``netgen NET``: a network as prototxt, where the plain form of the command line is not enough."""
+
+from __future__ import annotations
+
+import sys
+
+from netgen import __version__
+from netgen.commands import COMMANDS
+from netgen.commands.common import PROGRAM, emit, parser_for, source
+from netgen.loading import is_file, is_python
+
+
+def run(words: list[str]) -> int:
+    """Write a network, or tell what one is."""
+    parser = parser_for(
+        "NET [key=value ...]",
+        f"Write a network as prototxt. Commands: {', '.join(COMMANDS)}; '{PROGRAM} COMMAND --help' tells more.",
+    )
+    parser.add_argument("net", metavar="NET", help="a network's name, a .prototxt, a .py file or file.py:function")
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
+    parser.add_argument("--templates", metavar="DIR", help="a folder whose templates go before netgen's")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("-h", "--help", action="store_true", help="show this, or with NET what it is and takes")
+    if not words or words in (["-h"], ["--help"]):
+        parser.print_help(sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    options = parser.parse_intermixed_args(words)
+    if options.help:
+        from netgen.commands.listing import describe
+
+        if is_file(options.net) and not is_python(options.net):
+            parser.print_help()
+        else:
+            print(describe(options.net))
+        return 0
+    emit(source(options.net, options.parameters).to_prototxt(options.templates), options.output)
+    return 0

@@ -1,0 +1,170 @@
+"""An analysis as text, Markdown and HTML tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netgen.layers.base import text as shape_text
+
+if TYPE_CHECKING:
+    from netgen.analysis import Analysis
+
+Table = tuple[Sequence[str], list[list[str]]]
+_COLUMNS = ("layer", "type", "top", "weights", "macs", "flops", "activations", "field", "stride")
+_NUMBERS = frozenset(("weights", "macs", "flops", "activations", "layers", "field", "stride", "share", "bytes/flop"))
+_COSTLIEST = 10
+
+
+def text_report(analysis: Analysis, width: int | None = None) -> str:
+    """The report as text, its tables cut to ``width`` characters; whole without one."""
+    title = f"{_printable(analysis.name) or '(no name)'}, phase {analysis.phase}"
+    inputs = "".join(f"input {_printable(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
+    parts = [f"{title}\n{inputs}", _text(_layers(analysis), width)]
+    if analysis.layers:
+        parts += [
+            "by type\n" + _text(_types(analysis), width),
+            "the costliest layers\n" + _text(_costliest(analysis), width),
+        ]
+    parts.append(_lines(_totals(analysis)))
+    return "\n".join(parts)
+
+
+def markdown_report(analysis: Analysis) -> str:
+    """The report as Markdown tables."""
+    title = f"# {_escaped(analysis.name or '(no name)')}, phase {analysis.phase}\n"
+    inputs = "".join(f"- input {_escaped(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
+    totals = "".join(f"- {name}: {_escaped(value)}\n" for name, value in _totals(analysis))
+    return "\n".join([
+        title, inputs, _markdown(_layers(analysis)), "## By type\n", _markdown(_types(analysis)),
+        "## The costliest layers\n", _markdown(_costliest(analysis)), "## Totals\n", totals,
+    ])  # fmt: skip
+
+
+def html_table(analysis: Analysis) -> str:
+    """The layers and the totals as one HTML table; every text in it is escaped."""
+    from html import escape
+
+    columns, rows = _layers(analysis)
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(_printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    totals = "; ".join(f"{escape(name)}: {escape(_printable(value))}" for name, value in _totals(analysis))
+    caption = f"<caption>{escape(_printable(analysis.name))}: {totals}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+# What the tables say
+
+
+def _layers(analysis: Analysis) -> Table:
+    rows = [
+        [
+            row["name"], row["type"], " ".join(shape_text(tuple(shape)) for shape in row["shapes"]),
+            _count(row["learned"]), _count(row["macs"]), _count(row["flops"]), _count(row["activations"]),
+            _pair(row["receptive_field"]), _pair(row["stride"]),
+        ]
+        for row in analysis.rows()
+    ]  # fmt: skip
+    return _COLUMNS, rows
+
+
+def _types(analysis: Analysis) -> Table:
+    rows = [
+        [name, _count(layers), _count(weights), _count(macs), _count(flops)]
+        for name, layers, weights, macs, flops in analysis.by_type()
+    ]
+    return ("type", "layers", "weights", "macs", "flops"), rows
+
+
+def _costliest(analysis: Analysis) -> Table:
+    total = analysis.totals()["flops"] or 1
+    ordered = sorted(analysis.rows(), key=lambda row: -(row["flops"] or 0))[:_COSTLIEST]
+    rows = [
+        [
+            row["name"],
+            row["type"],
+            _count(row["macs"]),
+            _count(row["flops"]),
+            f"{100 * (row['flops'] or 0) / total:.1f} %",
+        ]
+        for row in ordered
+    ]
+    return ("layer", "type", "macs", "flops", "share"), rows
+
+
+def _totals(analysis: Analysis) -> list[tuple[str, str]]:
+    totals = analysis.totals()
+    pairs = [
+        ("layers", _count(totals["layers"])),
+        ("weights", f"{_count(totals['weights'])} learned, {_count(totals['statistics'])} statistics"),
+        ("weight memory", _bytes(totals["weight_bytes"])),
+        ("macs", f"{_count(totals['macs'])} multiply-adds of matrix products"),
+        ("flops", f"{_count(totals['flops'])} operations"),
+        ("activation memory", f"{_bytes(totals['activation_bytes'])} as Caffe holds it"),
+        ("peak with reuse", f"{_bytes(totals['peak_activation_bytes'])} at {analysis.memory.peak_layer}"),
+        ("moved", f"{_bytes(totals['bytes_read'])} read, {_bytes(totals['bytes_written'])} written"),
+    ]
+    if analysis.uncounted:
+        pairs.append(("not counted", ", ".join(analysis.uncounted)))
+    return pairs
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _bytes(number: int) -> str:
+    return f"{number:,} bytes ({number / 2**20:.1f} MiB)"
+
+
+def _pair(values: Sequence[Any] | None) -> str:
+    if values is None:
+        return ""
+    return str(values[0]) if values[0] == values[1] else f"{values[0]}x{values[1]}"
+
+
+# How tables are laid out
+
+
+def _text(table: Table, width: int | None) -> str:
+    columns, rows = table
+    printable = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *printable, strict=True)]
+    if width is not None:
+        _fit(widths, width - 2 * (len(widths) - 1))
+    aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in columns]
+    lines = []
+    for row in [list(columns), *printable]:
+        cells = [align(_cut(cell, size), size) for cell, size, align in zip(row, widths, aligned, strict=True)]
+        lines.append("  ".join(cells).rstrip() + "\n")
+    return "".join(lines)
+
+
+def _fit(widths: list[int], room: int) -> None:
+    """Narrow the widest columns, down to 8 characters, until they fit."""
+    while sum(widths) > room and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
+
+
+def _cut(cell: str, size: int) -> str:
+    return cell if len(cell) <= size else cell[: size - 1] + "~"
+
+
+def _printable(cell: str) -> str:
+    return cell if cell.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cell)
+
+
+def _markdown(table: Table) -> str:
+    columns, rows = table
+    rule = [("---:" if name in _NUMBERS else "---") for name in columns]
+    lines = [list(columns), rule, *([_escaped(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return _printable(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _lines(pairs: Sequence[tuple[str, str]]) -> str:
+    size = max(len(name) for name, _ in pairs)
+    return "".join(f"{name.ljust(size)}  {_printable(value)}\n" for name, value in pairs)
