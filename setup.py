@@ -78,7 +78,12 @@ setup(
     python_requires=">=3.11",
     # The lower bounds are releases that the tests were seen to pass with; constraints.txt pins what they run with.
     install_requires=["jinja2>=3.1", "protobuf>=4.22", "numpy>=1.24"],
-    extras_require={"torch": ["torch>=2.1"], "test": TEST, "dev": TEST + DEV},
+    extras_require={
+        "torch": ["torch>=2.1"],
+        "test": TEST,
+        "dev": TEST + DEV,
+        "bench": ["torch>=2.1", "fvcore", "ptflops", "torchinfo"],
+    },
     package_dir=FOLDERS,
     packages=packages(),
     package_data={

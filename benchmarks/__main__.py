@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.timing import machine
 
-NAMES = ("text", "start")
+NAMES = ("text", "analysis", "start")
 
 
 def main() -> None:

@@ -35,7 +35,8 @@ def run(smoke: bool) -> None:
     _growth(1_000, 10_000 if smoke else 100_000)
 
 
-def _chain(layers: int) -> netgen.Net:
+def chain(layers: int) -> netgen.Net:
+    """A net of convolutions, each with its BatchNorm, Scale and ReLU."""
     net = netgen.Net("chain").input(1, 16, 32, 32)
     for i in range((layers - 1) // 4):
         net.conv(16, 3, name=f"conv{i}").bn(scale=True).relu()
@@ -45,10 +46,10 @@ def _chain(layers: int) -> netgen.Net:
 def _growth(small: int, large: int) -> None:
     """Time a layer at both sizes, each step on its own; the small one repeated to last as long."""
     print(f"growth, us a layer at {small:,} and at {large:,} layers:")
-    nets = {size: _chain(size) for size in (small, large)}
+    nets = {size: chain(size) for size in (small, large)}
     texts = {size: net.to_prototxt() for size, net in nets.items()}
     steps: dict[str, Callable[[int], object]] = {
-        "build": _chain,
+        "build": chain,
         "write": lambda size: nets[size].to_prototxt(),
         "read": lambda size: netgen.parse_prototxt(texts[size]),
     }
@@ -56,7 +57,7 @@ def _growth(small: int, large: int) -> None:
         few, many = (min(cpu_seconds(partial(_repeat, step, size, large // size)) for _ in range(3)) for size in nets)
         print(f"  {name:<18}{few / large * 1e6:8.1f}{many / large * 1e6:8.1f}   ratio {many / few:.2f}")
     code = (
-        f"from benchmarks.text import _chain\nimport netgen\ntext = _chain({large}).to_prototxt()\n"
+        f"from benchmarks.text import chain\nimport netgen\ntext = chain({large}).to_prototxt()\n"
         "net = netgen.parse_prototxt(text)"
     )
     seconds, mebibytes = peak_memory(code)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
-from netgen.layers.base import SAME_PLACE, Number, Shape, count
+from netgen.layers.base import SAME_PLACE, LayerType, Number, Shape, count
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
@@ -50,21 +51,22 @@ class Sight(NamedTuple):
     """How far apart two neighbours see; below 1 behind a Deconvolution."""
 
 
+_KNOWN: WeakKeyDictionary[LayerType, LayerCost] = WeakKeyDictionary()
+"""What layers of one kind cost: those that are equal on equal shapes share theirs."""
+
+
 def layer_costs(layers: Sequence[ShapedLayer]) -> list[LayerCost]:
     """The cost of each layer, in order."""
     owned: set[str] = set()
-    known: dict[object, LayerCost] = {}
     costs = []
     for shaped in layers:
         layer = shaped.layer
-        # Equal layers on equal shapes share their kind, so what one costs is what all cost, but for shared weights.
-        tops = layer.tops
-        key = shaped.kind if len(tops) == 1 else (shaped.kind, *[name in layer.bottoms for name in tops])
-        cost = known.get(key)
+        cost = _KNOWN.get(shaped.kind)
         if cost is None:
             cost = _cost(shaped, owned)
-            if not any("name" in spec for spec in layer.params.get("param", ())):
-                known[key] = cost
+            shares = any("name" in spec for spec in layer.params.get("param", ()))
+            if not shares and len(layer.tops) == 1:
+                _KNOWN[shaped.kind] = cost
         costs.append(cost)
     return costs
 
@@ -111,54 +113,43 @@ def memory(net: Graph, inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer
     """
     buffers: dict[str, int] = {}
     sizes: list[int] = []
-    for name, shape in inputs.items():
+    births: list[int] = []
+    last: list[int] = []
+    end = len(layers)
+
+    def bear(name: str, shape: Shape, step: int) -> None:
         buffers[name] = len(sizes)
         sizes.append(BYTES * count(shape))
-    uses = [_touched(shaped, buffers, sizes) for shaped in layers]
-    last = {buffer: step for step, touched in enumerate(uses) for buffer in touched}
-    read = {each for shaped, touched in zip(layers, uses, strict=True) for each in touched[: len(shaped.bottoms)]}
-    for buffer in range(len(sizes)):
-        if buffer not in read:
-            last[buffer] = len(uses)
-    return _peak(net, layers, sizes, uses, last, live=set(range(len(inputs))))
+        births.append(step)
+        last.append(end)
+
+    for name, shape in inputs.items():
+        bear(name, shape, 0)
+    for step, (layer, kind, _, tops, _) in enumerate(layers):
+        for name in layer.bottoms:
+            last[buffers[name]] = step
+        for name, shape in zip(layer.tops, tops, strict=True):
+            if kind.shares_memory and layer.bottoms:
+                buffers[name] = buffers[layer.bottoms[0]]
+            elif name not in layer.bottoms:
+                bear(name, shape, step)
+                continue
+            # Whoever reads the top later reads this memory; if nobody does, it is an output of the net.
+            last[buffers[name]] = end
+    return _peak(net, layers, sizes, births, last)
 
 
-def _touched(shaped: ShapedLayer, buffers: dict[str, int], sizes: list[int]) -> list[int]:
-    """The buffers of a layer's bottoms, then of its tops; a top of its own is a new buffer."""
-    layer, kind, _, tops, _ = shaped
-    touched = [buffers[name] for name in layer.bottoms]
-    for name, shape in zip(layer.tops, tops, strict=True):
-        if kind.shares_memory and layer.bottoms:
-            buffers[name] = buffers[layer.bottoms[0]]
-        elif name not in layer.bottoms:
-            buffers[name] = len(sizes)
-            sizes.append(BYTES * count(shape))
-        touched.append(buffers[name])
-    return touched
-
-
-def _peak(
-    net: Graph,
-    layers: Sequence[ShapedLayer],
-    sizes: list[int],
-    uses: list[list[int]],
-    last: dict[int, int],
-    live: set[int],
-) -> Memory:
-    now = sum(sizes[buffer] for buffer in live)
-    peak, where = now, net.name
-    for step, (shaped, touched) in enumerate(zip(layers, uses, strict=True)):
-        for buffer in touched:
-            if buffer not in live:
-                live.add(buffer)
-                now += sizes[buffer]
+def _peak(net: Graph, layers: Sequence[ShapedLayer], sizes: list[int], births: list[int], last: list[int]) -> Memory:
+    changes = [0] * (len(layers) + 2)
+    for size, birth, death in zip(sizes, births, last, strict=True):
+        changes[birth] += size
+        changes[death + 1] -= size
+    now, peak, where = 0, 0, net.name
+    for change, shaped in zip(changes, layers, strict=False):
+        now += change
         if now > peak:
             peak, where = now, shaped.layer.name
-        for buffer in set(touched):
-            if last[buffer] == step:
-                live.remove(buffer)
-                now -= sizes[buffer]
-    return Memory(sum(sizes), peak, where)
+    return Memory(sum(sizes), max(peak, 0 if layers else sum(sizes)), where)
 
 
 def sights(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> dict[str, Sight | None]:

@@ -24,10 +24,9 @@ class ShapedLayer(NamedTuple):
     weights: tuple[Shape, ...]
 
 
-Known = dict[
-    tuple[str, Fields, tuple[Shape, ...], int, bool],
-    tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]],
-]
+_KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]]] = {}
+"""What was found of layers, by all that it hangs on; networks and their variants repeat themselves."""
+_KNOWN_SIZE = 1 << 14
 
 
 def infer_shapes(
@@ -68,7 +67,6 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     blobs = input_shapes(net, given)
     wiring = Wiring(blobs)
     shared: dict[str, tuple[str, Shape]] = {}
-    known: Known = {}
     for layer in net.layers:
         if not state.has(layer):
             continue
@@ -76,7 +74,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
             if not wiring.add_plain(layer):
                 wiring.check_blobs(layer)
                 wiring.add(layer)
-            shaped = _shape_again(layer, state.phase, blobs, given, known)
+            shaped = _shape_again(layer, state.phase, blobs, given)
             if "param" in layer.params:
                 _check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
@@ -122,21 +120,26 @@ def _lost_inputs(net: Graph, layer: Layer, blobs: Mapping[str, Shape]) -> str:
     return f" (no input_shape or input_dim says the shape of the input {lost[0]!r})" if lost else ""
 
 
-def _shape_again(
-    layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape], known: Known
-) -> ShapedLayer:
+def forget() -> None:
+    """Forget what was found of layers: for measurements, and for who changes a registered layer type."""
+    _KNOWN.clear()
+
+
+def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
     """The same as ``_shape``, which is asked once about layers that are equal but for their names."""
     names, tops = layer.bottoms, layer.tops
     if not names:
         return _shape(layer, phase, blobs, given)
     bottoms = (blobs[names[0]],) if len(names) == 1 else tuple([blobs[name] for name in names])
     in_place = tops[0] in names if len(tops) == 1 else not set(tops).isdisjoint(names)
-    key = (layer.type, layer.params, bottoms, len(tops), in_place)
-    found = known.get(key)
+    key = (find(layer.type), layer.params, bottoms, len(tops), in_place, phase)
+    found = _KNOWN.get(key)
     if found is None:
         shaped = _shape(layer, phase, blobs, given)
         if not shaped.kind.opaque:
-            known[key] = shaped[1:]
+            if len(_KNOWN) >= _KNOWN_SIZE:
+                _KNOWN.clear()
+            _KNOWN[key] = shaped[1:]
         return shaped
     shaped = ShapedLayer(layer, *found)
     if given:
