@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import netgen
+from tests.own_types import forgotten_types
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,10 +20,17 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture
+def _forget() -> Iterator[None]:
+    with forgotten_types():
+        yield
+
+
+@pytest.mark.usefixtures("_forget")
 def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
     values: dict[str, Any] = {}
-    first, mistake, block = blocks("python")
+    first, mistake, block, report, own = blocks("python")
     exec(first, values)  # noqa: S102 (our own README)
     assert netgen.load("tiny.prototxt") == values["net"]
     assert capsys.readouterr().out.startswith('name: "tiny"')
@@ -34,6 +43,15 @@ def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.Mo
     exec(block, values)  # noqa: S102
     net = netgen.Net().input(1, 64, 8, 8).apply(values["residual"], "r")
     assert net.last.layer == "r/relu"
+
+    exec(report, values)  # noqa: S102
+    for line in report.splitlines():
+        code, comment = (part.strip() for part in line.partition("#")[::2])
+        if comment and not comment.startswith("the JSON"):
+            assert repr(eval(code, values)) == comment  # noqa: S307
+
+    exec(own, values)  # noqa: S102
+    assert capsys.readouterr().out.strip() == own.strip().rpartition("# ")[2]
 
 
 def test_the_house_style_works(tmp_path: Path) -> None:

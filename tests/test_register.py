@@ -8,21 +8,14 @@ import pytest
 
 import netgen
 from netgen import layers
-from netgen.layers.index import TYPES, VERBS
-from netgen.rules import RULES
 from netgen.shapes import infer_shapes
+from tests.own_types import forgotten_types
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    types, verbs = dict(TYPES), dict(VERBS)
-    yield
-    for table, before in ((TYPES, types), (VERBS, verbs)):
-        for name in table.keys() - before.keys():
-            del table[name]
-    for name in layers._registered:
-        RULES.pop(name, None)
-    layers._registered.clear()
+    with forgotten_types():
+        yield
 
 
 class Sine(netgen.LayerType):

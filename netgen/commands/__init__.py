@@ -3,6 +3,7 @@
 COMMANDS = {
     "list": "listing",
     "report": "report",
+    "diff": "diff",
     "upgrade": "upgrade",
     "completion": "completion",
 }

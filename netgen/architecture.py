@@ -1,0 +1,254 @@
+"""The architecture in a ``.caffemodel``: its layers without their weights.
+
+The weights are stepped over and never read, so that a file of 500 MB costs what its 50 kB of layers cost.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netgen.errors import ParseError, UsageError
+from netgen.graph import EMPTY, Fields, Graph, Layer
+from netgen.schema import ENUMS, FIELDS, Field
+
+if TYPE_CHECKING:
+    from netgen.upgrade.common import Remarks
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_WIRES = {"float": _FIXED32, "double": _FIXED64, "string": _LENGTH, "bytes": _LENGTH, "message": _LENGTH}
+
+# Where layers and their weights lie
+_INNER = {"NetParameter": ("layer", "layers"), "V1LayerParameter": ("layer",)}
+
+# Numbers that forks give to other messages, by the names that they have here (BVLC's and MobileNet-YOLO's)
+_CLASHING = ("embed_param", "parameter_param", "swish_param", "clip_param", "reorg_param", "upsample_param")
+
+_OTHER_FORMATS = {
+    b"\x89HDF": "this is an HDF5 file; save the weights as binaryproto",
+    b"version https://git-lfs": "this is a git-lfs pointer, not the file itself; fetch it with 'git lfs pull'",
+}
+
+
+class _MalformedError(ValueError):
+    """Bytes that are no protobuf message; the text is the rule."""
+
+
+class _Entry(NamedTuple):
+    """One field of a message: its number and wire type, where it and its content begin, where both end."""
+
+    number: int
+    wire: int
+    start: int
+    content: int
+    end: int
+
+
+def read_architecture(path: str | os.PathLike[str]) -> Graph:
+    """The network in a ``.caffemodel``, its weights left out; V0 and V1 layers become what Caffe makes of them.
+
+    ``notes`` tells of what was written by a fork with other fields. Raises ParseError, and UsageError when the file
+    cannot be read.
+    """
+    from netgen.upgrade import UpgradeError, upgrade
+    from netgen.upgrade.common import Remarks
+
+    name = os.fspath(path)
+    remarks = Remarks()
+    graph = _graph(_architecture(name), name, remarks)
+    if not len(graph.layers) and "layers" not in graph.params:
+        raise ParseError(name, 0, 0, "there are no layers in it; load the .prototxt of the network")
+    if "layers" in graph.params:
+        try:
+            graph = upgrade(graph, keep_inputs=True)
+        except UpgradeError as error:
+            raise ParseError(name, 0, 0, str(error)) from None
+    layers = [_own_fields(layer, remarks) for layer in graph.layers]
+    notes = (f"{name}: {note}" for note in (*graph.notes, *remarks.texts()))
+    return Graph(graph.name, layers, graph.params, notes)
+
+
+def _architecture(name: str) -> bytes:
+    """The NetParameter in a file without its blobs."""
+    try:
+        with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for magic, rule in _OTHER_FORMATS.items():
+                if data[: len(magic)] == magic:
+                    raise ParseError(name, 0, 0, rule)
+            return _without_blobs(data, 0, len(data), "NetParameter")
+    except _MalformedError as error:
+        raise ParseError(name, 0, 0, f"this is no .caffemodel, or a part of one: {error}") from None
+    except FileNotFoundError:
+        raise UsageError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{name}: this is a directory; name a file in it") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) and os.path.isfile(name):
+            raise ParseError(name, 0, 0, "the file is empty") from None  # what mmap refuses
+        raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+# The wire format
+
+
+def _entries(data: mmap.mmap | bytes, start: int, end: int) -> Iterator[_Entry]:
+    at = start
+    while at < end:
+        tag, content = _varint(data, at, end)
+        number, wire = tag >> 3, tag & 7
+        stop = content
+        if wire == _VARINT:
+            _, stop = _varint(data, content, end)
+        elif wire == _LENGTH:
+            length, content = _varint(data, content, end)
+            stop = content + length
+        elif wire in (_FIXED32, _FIXED64):
+            stop = content + (4 if wire == _FIXED32 else 8)
+        else:
+            raise _MalformedError(f"wire type {wire} at byte {at}")
+        if stop > end or not number:
+            what = f"field {number} at byte {at} goes on to byte {stop}, and its message ends at {end}"
+            raise _MalformedError(what if number else f"field number 0 at byte {at}")
+        yield _Entry(number, wire, at, content, stop)
+        at = stop
+
+
+def _varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
+    """The number that begins here, and where it ends."""
+    value = shift = 0
+    for place in range(at, min(at + 10, end)):
+        byte = data[place]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place + 1
+        shift += 7
+    raise _MalformedError(f"a number at byte {at} does not end")
+
+
+def _written(number: int) -> bytes:
+    parts = bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
+def _without_blobs(data: mmap.mmap | bytes, start: int, end: int, message: str) -> bytes:
+    """A message's bytes without those of the weights in it."""
+    rows = FIELDS[message]
+    blobs = rows["blobs"][0] if "blobs" in rows else 0
+    inner = {rows[name][0]: rows[name][3] or "" for name in _INNER.get(message, ())}
+    parts = []
+    for entry in _entries(data, start, end):
+        if entry.wire == _LENGTH and entry.number in inner:
+            content = _without_blobs(data, entry.content, entry.end, inner[entry.number])
+            parts += [_written(entry.number << 3 | _LENGTH), _written(len(content)), content]
+        elif entry.number != blobs:
+            parts.append(data[entry.start : entry.end])
+    return b"".join(parts)
+
+
+# The message
+
+
+def _graph(data: bytes, name: str, remarks: Remarks) -> Graph:
+    from google.protobuf.message import DecodeError
+
+    from netgen.message import from_message
+    from netgen.proto import caffe_pb2
+
+    try:
+        graph = from_message(caffe_pb2.NetParameter.FromString(data))
+        _remark_unknown(data, "NetParameter", "net", "", remarks)
+    except (DecodeError, UnicodeDecodeError, _MalformedError):
+        raise ParseError(name, 0, 0, f"{_culprit(data, caffe_pb2)}; load the .prototxt of the network") from None
+    return graph
+
+
+def _culprit(data: bytes, messages: Any) -> str:
+    """Which field of which layer is not what its number says, in a message that protobuf refuses."""
+    for entry in _entries(data, 0, len(data)):
+        row = _by_number("NetParameter").get(entry.number)
+        if row is None or row[0] not in _INNER["NetParameter"]:
+            continue
+        of = row[1][3] or ""
+        content = data[entry.content : entry.end]
+        for inner in _entries(content, 0, len(content)):
+            if not _is_readable(getattr(messages, of), content[inner.start : inner.end]):
+                field = _by_number(of).get(inner.number, (str(inner.number),))[0]
+                return f"{_layer_named(content, of)}: field number {inner.number} does not hold a {field}"
+    return "the message breaks protobuf's rules"
+
+
+def _is_readable(message: Any, data: bytes) -> bool:
+    from google.protobuf.message import DecodeError
+
+    try:
+        str(message.FromString(data))
+    except (DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _layer_named(data: bytes, message: str) -> str:
+    for entry in _entries(data, 0, len(data)):
+        if entry.number == FIELDS[message]["name"][0] and entry.wire == _LENGTH:
+            return f"layer {data[entry.content : entry.end].decode('utf-8', 'replace')!r}"
+    return "a layer without a name"
+
+
+@cache
+def _by_number(message: str) -> dict[int, tuple[str, Field]]:
+    return {row[0]: (name, row) for name, row in FIELDS[message].items()}
+
+
+def _remark_unknown(data: bytes, message: str, where: str, path: str, remarks: Remarks) -> None:
+    """Note what the schema lacks, which protobuf lays aside in silence; recursion goes no deeper than the schema."""
+    for entry in _entries(data, 0, len(data)):
+        content = data[entry.content : entry.end]
+        name, row = _by_number(message).get(entry.number, (f"number {entry.number}", None))
+        if row is None:
+            remarks.add(where, f"field {path}{name} is not in the schema and is ignored")
+            continue
+        _, label, kind, of, _ = row
+        packed = label == "repeated" and entry.wire == _LENGTH
+        if entry.wire != _WIRES.get(kind, _VARINT) and not packed:
+            remarks.add(where, f"field {path}{name} (number {entry.number}) does not hold a {kind} and is ignored")
+        elif kind == "message":
+            into = name in _INNER.get(message, ())
+            _remark_unknown(
+                content,
+                of or "",
+                _layer_named(content, of or "") if into and of in ("LayerParameter", "V1LayerParameter") else where,
+                "" if into else f"{path}{name}.",
+                remarks,
+            )
+        elif kind == "enum" and not packed:
+            value, _ = _varint(content, 0, len(content))
+            if value not in ENUMS[of or ""].values():
+                remarks.add(where, f"{path}{name} {value} is not in the schema and is ignored")
+
+
+# What the numbers of forks mean
+
+
+def _own_fields(layer: Layer, remarks: Remarks) -> Layer:
+    """The layer without the messages that another fork's number made of something else."""
+    from netgen.layers.index import TYPES
+
+    known = TYPES.get(layer.type)
+    foreign = [name for name in _CLASHING if name in layer.params and (known is None or name not in known[0])]
+    for name in foreign:
+        number = FIELDS["LayerParameter"][name][0]
+        remarks.add(str(layer), f"field number {number} ({name}) means something else in other forks, and is ignored")
+    if "round_mode" in layer.params.get("pooling_param", EMPTY):
+        mode = layer.params["pooling_param"]["round_mode"]
+        what = f"round_mode {mode} would be ceil_mode: {'true' if mode == 'FLOOR' else 'false'} from another fork"
+        remarks.add(str(layer), f"{what}, and round the other way")
+    if not foreign:
+        return layer
+    return layer.replace(params=Fields({key: each for key, each in layer.params.items() if key not in foreign}))

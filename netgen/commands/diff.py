@@ -1,0 +1,83 @@
+"""``netgen diff``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from netgen.commands.common import emit, parser_for, say, source
+from netgen.commands.report import add_state_options, inputs_of
+
+if TYPE_CHECKING:
+    from netgen.comparison import Comparison
+
+
+def run(words: list[str]) -> int:
+    """Print what changed between two networks; exit code 0 where nothing did, 1 where something did."""
+    parser = parser_for(
+        "diff OLD NEW", "What changed between two networks, by meaning: layers, fields, shapes, cost.", command=True
+    )
+    parser.add_argument("old", metavar="OLD", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("new", metavar="NEW", help="another")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
+    add_state_options(parser)
+    options = parser.parse_args(words)
+    from netgen.comparison import compare
+    from netgen.upgrade import upgrade
+
+    # An input is an input, whether an ``input:`` field or an Input layer says so.
+    old, new = (upgrade(source(name)) for name in (options.old, options.new))
+    found = compare(old, new, options.phase, inputs_of(options.input), stages=options.stage, level=options.level)
+    if options.format == "json":
+        import json
+
+        emit(json.dumps(_to_dict(found), indent=1, ensure_ascii=False) + "\n", None)
+    else:
+        emit("".join(f"{line}\n" for line in _lines(found)), None)
+    for name, error in zip((options.old, options.new), found.errors, strict=True):
+        if error:
+            say(f"note: {name}: shapes and cost end at {error}")
+    return int(bool(found))
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    for change in found.net:
+        yield f"net: {_change(change)}"
+    for sign, layers in (("-", found.removed), ("+", found.added), (">", found.moved)):
+        for layer in layers:
+            yield f"{sign} {layer}" + (" moved" if sign == ">" else "")
+    for each in found.changed:
+        yield f"~ {each.new}: {'; '.join(_change(change) for change in each.fields)}"
+    for change in found.shapes:
+        yield f"blob {change.path!r}: {change.old} -> {change.new}"
+    for change in found.costs:
+        yield f"{change.path}: {change.old:,} -> {change.new:,} ({change.new - change.old:+,})"
+
+
+def _change(change: Any) -> str:
+    return f"{change.path} {_shown(change.old)} -> {_shown(change.new)}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(each) for each in value) + "]"
+    return repr(value) if isinstance(value, str) and not value.isidentifier() else str(value)
+
+
+def _to_dict(found: Comparison) -> dict[str, Any]:
+    def fields(changes: Any) -> list[dict[str, Any]]:
+        return [change._asdict() for change in changes]
+
+    return {
+        "different": bool(found),
+        "net": fields(found.net),
+        "removed": [layer.name for layer in found.removed],
+        "added": [layer.name for layer in found.added],
+        "moved": [layer.name for layer in found.moved],
+        "changed": [{"name": each.new.name, "fields": fields(each.fields)} for each in found.changed],
+        "shapes": fields(found.shapes),
+        "costs": fields(found.costs),
+        "errors": {side: error or None for side, error in zip(("old", "new"), found.errors, strict=True)},
+    }
