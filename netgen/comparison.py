@@ -135,7 +135,8 @@ def _moved(old: Iterable[Layer], pairs: Sequence[tuple[Layer, Layer]]) -> Iterat
 def _layer_changes(old: Layer, new: Layer) -> Iterator[FieldChange]:
     names = (("type", old.type, new.type), ("bottom", old.bottoms, new.bottoms), ("top", old.tops, new.tops))
     yield from (FieldChange(name, a, b) for name, a, b in names if a != b)
-    yield from _changes(_flat(old.params), _flat(new.params))
+    for path, a, b in _changes(_flat(old.params), _flat(new.params)):
+        yield FieldChange(path, _or_default(a, path), _or_default(b, path))
 
 
 def _net_fields(net: Graph) -> dict[str, Any]:
@@ -171,6 +172,20 @@ def _flat_list(values: Sequence[Fields], message: str, path: str) -> dict[str, A
     if path != "param" and values:
         flat[f"{path} count"] = len(values)
     return flat
+
+
+def _or_default(value: Any, path: str) -> Any:
+    """The value, or the default that the schema declares for a field that says nothing."""
+    if value is not None:
+        return value
+    message: str | None = "LayerParameter"
+    default = None
+    for part in path.split("."):
+        row = FIELDS.get(message or "", {}).get(part.partition("[")[0])
+        if row is None:
+            return None
+        message, default = row[3], row[4]
+    return default
 
 
 def _implied(label: str, kind: str, default: Any) -> Any:

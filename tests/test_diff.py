@@ -52,7 +52,7 @@ def test_fields() -> None:
     assert change.fields == (
         FieldChange("type", "Convolution", "Zwirbel"),
         FieldChange("convolution_param.stride", None, (2,)),
-        FieldChange("convolution_param.bias_term", None, False),
+        FieldChange("convolution_param.bias_term", True, False),
     )
 
 

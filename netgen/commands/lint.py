@@ -45,6 +45,8 @@ def _lint(options: Namespace) -> int:
         emit(_json(net, options.phase, findings, error), None)
     else:
         emit("".join(f"{finding}\n" for finding in findings), None)
+    if findings and options.format == "text":
+        say(f"{len(findings)} finding{'s' if len(findings) > 1 else ''}; --ignore RULE leaves a rule out")
     if error:
         say(f"{PROGRAM}: {printable(error)}")
     return 1 if findings or error else 0
