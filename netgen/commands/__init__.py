@@ -4,6 +4,7 @@ COMMANDS = {
     "list": "listing",
     "report": "report",
     "diff": "diff",
+    "lint": "lint",
     "upgrade": "upgrade",
     "completion": "completion",
 }

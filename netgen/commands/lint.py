@@ -38,8 +38,9 @@ def _lint(options: Namespace) -> int:
 
     chosen(options.ignore)  # a misspelt rule is told before a net is built
     net = source(options.source, options.parameters)
+    inputs = inputs_of(options.input, net)
     findings, error = lint_as_far_as_possible(
-        net, options.phase, inputs_of(options.input), stages=options.stage, level=options.level, ignore=options.ignore
+        net, options.phase, inputs, stages=options.stage, level=options.level, ignore=options.ignore
     )
     if options.format == "json":
         emit(_json(net, options.phase, findings, error), None)
