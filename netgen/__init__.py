@@ -23,6 +23,7 @@ from netgen.zoo import build
 if TYPE_CHECKING:
     from netgen.analysis import Analysis, analyze
     from netgen.layers.base import LayerType
+    from netgen.linting import Finding, lint
     from netgen.shapes import infer_shapes
 
 _install()
@@ -30,6 +31,7 @@ _install()
 __all__ = [
     "Analysis",
     "Blob",
+    "Finding",
     "Layer",
     "LayerType",
     "Literal",
@@ -42,6 +44,7 @@ __all__ = [
     "block",
     "build",
     "infer_shapes",
+    "lint",
     "load",
     "parse_prototxt",
     "register",
@@ -51,8 +54,10 @@ __all__ = [
 _LATER = {
     "Analysis": "netgen.analysis",
     "LayerType": "netgen.layers.base",
+    "Finding": "netgen.linting",
     "analyze": "netgen.analysis",
     "infer_shapes": "netgen.shapes",
+    "lint": "netgen.linting",
 }
 
 
@@ -63,3 +68,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'netgen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.cost import LayerCost, Memory, Sight, layer_costs, memory, sights
 from netgen.errors import NetgenError, UsageError
-from netgen.shapes import ShapedLayer, input_shapes, walk_layers
+from netgen.shapes import ShapedLayer, given_shapes, input_shapes, walk_layers
 from netgen.wiring import State
 
 if TYPE_CHECKING:
@@ -213,13 +213,14 @@ def analyze_as_far_as_possible(
 ) -> Analysis:
     """The same, of the layers up to the first that is refused; ``error`` then says why."""
     state = State(phase, level, stages)
+    given = given_shapes(net, state, inputs)
     layers: list[ShapedLayer] = []
     error = ""
     try:
-        layers.extend(walk_layers(net, state, inputs))
+        layers.extend(walk_layers(net, state, given))
     except NetgenError as refusal:
         error = str(refusal)
-    return Analysis(net, state, input_shapes(net, inputs or {}), layers, error)
+    return Analysis(net, state, input_shapes(net, given), layers, error)
 
 
 def _tops(shaped: ShapedLayer) -> Iterable[tuple[str, Shape]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from netgen.errors import UsageError
@@ -28,11 +28,20 @@ def arguments(name: str, function: Callable[..., Any], words: Iterable[str]) -> 
         if known is not None and key not in known:
             raise UsageError(f"{name}: {unknown_parameter(key, known)}")
         hints = hints or typing.get_type_hints(function)
+        hint = hints.get(key, _kind_of_default(known, key))
         try:
-            values[key] = _value(text, hints.get(key, Any))
+            values[key] = _value(text, hint)
         except ValueError:
-            raise UsageError(f"{name}: {key} must be {_spoken(hints.get(key, Any))}, got {text!r}") from None
+            raise UsageError(f"{name}: {key} must be {_spoken(hint)}, got {text!r}") from None
     return values
+
+
+def _kind_of_default(known: Mapping[str, Any] | None, key: str) -> Any:
+    """What a parameter without an annotation takes: what its default is."""
+    default = known[key].default if known is not None else None
+    if isinstance(default, bool | int | float | str):
+        return type(default)
+    return Sequence[type(default[0])] if isinstance(default, tuple | list) and default else Any  # type: ignore[misc]
 
 
 def _value(text: str, hint: Any) -> Any:

@@ -51,6 +51,9 @@ class Fork:
         self._net = net
         self.ends = ends
 
+    def __repr__(self) -> str:
+        return f"<Fork of {', '.join(repr(blob.name) for blob in self.ends)}; join it: .concat(), .eltwise(), ...>"
+
     def __getattr__(self, verb: str) -> Callable[..., Net]:
         function: Callable[..., Net] = getattr(self._net, verb)
 

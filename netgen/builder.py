@@ -12,7 +12,7 @@ from typing import Any
 
 from netgen.branching import Blob, Fork, Scope
 from netgen.errors import NetgenError, did_you_mean
-from netgen.fields import shown
+from netgen.fields import is_text, shown
 from netgen.graph import EMPTY, Fields, Graph, Layer
 from netgen.layers.index import VERBS
 from netgen.rules import RULES, LayerRule, rule_of
@@ -29,7 +29,9 @@ class Net(Verbs, Graph):
     >>> net.last
     <Blob 'pool1' of layer 'pool1'>
 
-    A layer that Caffe would refuse by its names or fields raises NetgenError when it is made, and is not added.
+    Every layer type has a verb, its name in snake case (``dir(net)``, ``help(net.prior_box)``); the short verbs write
+    what generators of Caffe files write. A layer that Caffe would refuse by its names or fields raises NetgenError when
+    it is made, and is not added; shapes are for ``netgen.infer_shapes`` and ``netgen.analyze``.
     """
 
     # Blob names point at the layer that wrote them last, by its index (-1: an input of the net); Blob objects are made
@@ -37,6 +39,8 @@ class Net(Verbs, Graph):
     __slots__ = ("_counts", "_last", "_last_writer", "_names", "_overwriters", "_scope", "_wirings", "_writers")
 
     def __init__(self, name: str = "", graph: Graph | None = None) -> None:
+        if not isinstance(name, str) or not is_text(name):
+            raise NetgenError(f"the name of a net must be a string, got {shown(name)}")
         if graph is None:
             super().__init__(name)
         else:
@@ -98,6 +102,8 @@ class Net(Verbs, Graph):
         start = self.last
         ends = []
         for branch in branches:
+            if not callable(branch):
+                raise NetgenError(f"fork: each branch must be a function of the net, got {shown(branch)}")
             self.at(start)
             branch(self)
             ends.append(self.last)
@@ -245,7 +251,7 @@ class Net(Verbs, Graph):
         if in_place and not bottoms:
             raise NetgenError("in_place needs a bottom to write, got none")
         if name is not None:
-            if not isinstance(name, str) or not name:
+            if not isinstance(name, str) or not name or not is_text(name):
                 raise NetgenError(f"the name must be a string that is not empty, got {shown(name)}")
             return self._scope + name
         if in_place:
@@ -267,7 +273,7 @@ class Net(Verbs, Graph):
     def _top_names(self, top: str | Iterable[str]) -> tuple[str, ...]:
         names = (top,) if isinstance(top, str) else tuple(top)
         for each in names:
-            if not isinstance(each, str) or not each:
+            if not isinstance(each, str) or not each or not is_text(each):
                 raise NetgenError(f"a top must be a string that is not empty, got {shown(each)}")
         return tuple(self._scope + each for each in names)
 
@@ -293,9 +299,9 @@ class UnknownVerbError(NetgenError, AttributeError):
 
 
 def _verb(verb: str, type_name: str) -> Callable[..., Net]:
-    def add(self: Net, **fields: Any) -> Net:
-        return self.layer(type_name, **fields)
+    def add(self: Net, bottom: Any = None, **fields: Any) -> Net:
+        return self.layer(type_name, bottom=bottom, **fields)
 
     add.__name__ = add.__qualname__ = verb
-    add.__doc__ = f"A {type_name} layer: ``net.layer({type_name!r}, ...)``."
+    add.__doc__ = rule_of(type_name).describe()
     return add

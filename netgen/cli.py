@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # Whoever read the output has gone; Python would complain again when it flushes at exit.
@@ -33,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else _fail(error, 2)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("jinja2", "markupsafe", "google", "numpy", "torch"):
+            raise
+        say(f"{PROGRAM}: the package {package!r} is not installed; 'pip install .' in netgen's folder brings it")
+        return 2
 
 
 def _run(words: list[str]) -> int:

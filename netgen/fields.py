@@ -8,7 +8,7 @@ from typing import Any
 
 from netgen.errors import NetgenError, did_you_mean
 from netgen.graph import Fields, Literal
-from netgen.scalars import INTEGER_RANGES, quote, shortest_float32
+from netgen.scalars import INTEGER_RANGES, quote, quote_bytes, shortest_float32
 from netgen.schema import ENUMS, FIELDS
 
 Check = Callable[[Any], Any]
@@ -38,19 +38,40 @@ class Checked:
         self.value = value
 
 
-def literal(value: Any) -> Any:
-    """A Python value as it is held for a field that the schema lacks: scalars as their text."""
+def literal(value: Any, path: str = "") -> Any:
+    """A Python value as it is held for a field that the schema lacks: scalars as their text.
+
+    Raises FieldError for a name that prototxt cannot hold, and a value that it has no text for.
+    """
     if isinstance(value, Mapping):
-        return Fields({str(key): literal(each) for key, each in value.items() if each is not None})
+        for key in value:
+            if not (isinstance(key, str) and key.isascii() and key.isidentifier()):
+                raise FieldError(path, f"takes names of letters, digits and _, got {shown(key)}")
+        return Fields({key: literal(each, f"{path}.{key}") for key, each in value.items() if each is not None})
     if isinstance(value, list | tuple):
-        return tuple(literal(each) for each in value)
+        return tuple(literal(each, path) for each in value)
     if isinstance(value, Literal):
         return value
     if isinstance(value, bool):
         return Literal(str(value).lower())
     if isinstance(value, int | float):
         return Literal(repr(value))
-    return Literal(quote(str(value)))
+    if isinstance(value, bytes):
+        return Literal(quote_bytes(value))
+    if isinstance(value, str):
+        return Literal(quote(value))
+    raise FieldError(path, f"takes numbers, strings, bools, netgen.Literal words, dicts and lists, got {shown(value)}")
+
+
+def is_text(text: str) -> bool:
+    """Whether a string can stand in a file: surrogates are for bytes that were no UTF-8, other ones are nothing."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(value: object) -> str:
@@ -171,11 +192,8 @@ def _string(name: str, _: str, __: str) -> Check:
     def string(value: Any) -> str:
         if not isinstance(value, str):
             raise FieldError(name, f"must be a string, got {shown(value)}")
-        if not value.isascii():
-            try:
-                value.encode("utf-8", "surrogateescape")
-            except UnicodeEncodeError:
-                raise FieldError(name, f"holds a character that is not text, got {shown(value)}") from None
+        if not is_text(value):
+            raise FieldError(name, f"holds a character that is not text, got {shown(value)}")
         return str(value)
 
     return string
@@ -210,7 +228,10 @@ def _message(name: str, _: str, of: str) -> Check:
 
     def message(value: Any) -> Fields:
         if not isinstance(value, Mapping):
-            given = shorthand(value) if shorthand else None
+            try:
+                given = shorthand(value) if shorthand else None
+            except FieldError as error:
+                raise error.within(name) from None
             if given is None:
                 raise FieldError(name, f"must be a dict of the fields of {of}, got {shown(value)}")
             value = given
@@ -222,8 +243,14 @@ def _message(name: str, _: str, of: str) -> Check:
     return message
 
 
+_FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
+
+
 def _filler(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, str):
+        near = did_you_mean(value, _FILLERS) if value not in _FILLERS else ""
+        if near:
+            raise FieldError("", f"no filler {value!r}{near} (a filler of your own: {{'type': {value!r}}})")
         return {"type": value}
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"type": "constant", "value": value}

@@ -20,6 +20,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise UsageError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what some shells write
+        return data.decode("utf-16", "replace")
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
@@ -29,6 +31,8 @@ def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:
     A name that is not a plain file (a pipe, /dev/stdout) is written to directly.
     """
     name = os.fspath(path)
+    if not name:
+        raise UsageError("the name of the file to write is empty")
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     try:
         if os.path.exists(name) and not os.path.isfile(name):

@@ -29,7 +29,8 @@ def height_and_width(where: str, size: Any) -> tuple[int, int]:
     pair = tuple(size) if isinstance(size, list | tuple) else (size, size)
     if len(pair) != 2:
         raise UsageError(f"{where}: size must be a whole number or a pair (height, width), got {shown(size)}")
-    at_least(1, where, height=pair[0], width=pair[1])
+    for each in pair:
+        at_least(1, where, size=each)
     return pair
 
 
@@ -49,4 +50,5 @@ def per_item(least: int, where: str, *, count: int | None = None, **values: Sequ
         for each in value:
             at_least(least, where, **{f"each of {name}": each})
         if count is not None and len(value) != count:
-            raise UsageError(f"{where}: {name} must have {count} items, one for each stage, got {len(value)}")
+            items = "item" if count == 1 else "items"
+            raise UsageError(f"{where}: {name} must have {count} {items}, one for each stage, got {len(value)}")

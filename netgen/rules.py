@@ -12,6 +12,7 @@ from netgen.layers.index import TYPES, VERBS, TypeRow
 from netgen.schema import FIELDS
 
 _OWN = frozenset(("name", "type", "bottom", "top"))
+_EVERY_LAYERS = ("blobs", "exclude", "include", "loss_weight", "param", "phase", "propagate_down")
 _SPECS = {"lr_mult": "lr_mult", "decay_mult": "decay_mult", "param_name": "name"}
 _SHORT = {"Convolution": "conv", "Deconvolution": "deconv", "BatchNorm": "bn", "Pooling": "pool", "InnerProduct": "fc"}
 _ANY: TypeRow = ((), False, (), (0, None), (0, None), False, 0, "")
@@ -29,11 +30,23 @@ def rule_of(type_name: str) -> LayerRule:
         if row is None:
             if not isinstance(type_name, str) or not type_name:
                 raise NetgenError(f"a layer's type must be a string that is not empty, got {shown(type_name)}")
-            near = did_you_mean(type_name, TYPES)
+            near = _misspelt(type_name)
             if near:
                 raise NetgenError(f"no layer type {type_name!r}{near} (a type of your own: netgen.register it first)")
         rule = RULES[type_name] = LayerRule(type_name, row or _ANY)
     return rule
+
+
+def _misspelt(type_name: str) -> str:
+    """``"; did you mean 'X'?"`` for a type that is a known one but for case or a slip; forks' CReLU or GELU are not."""
+    near = did_you_mean(type_name, TYPES)
+    known = near.split("'")[1] if near else ""
+    if not known:
+        return ""
+    from difflib import SequenceMatcher
+
+    slips = SequenceMatcher(None, known.lower(), type_name.lower()).ratio()
+    return near if slips > 0.9 and known[0].lower() == type_name[0].lower() else ""
 
 
 class LayerRule:
@@ -46,15 +59,35 @@ class LayerRule:
         self.short = _SHORT.get(type_name) or _verbs_by_type().get(type_name) or type_name.lower()
         self._counts: set[tuple[int, int]] = set()
         self._memo: dict[tuple[Any, ...], Fields] = {}
-        # A field of LayerParameter goes before one of the type's messages, and its main message before the others.
+        # The type's own fields go before LayerParameter's (forks have an ``engine`` there), its main message before the
+        # others; but transform_param before all: data layers once had its fields, and Caffe reads them no more.
         self._flat: dict[str, tuple[str, Check]] = {}
         self._required_within: list[tuple[str, str]] = []
-        for message in reversed(self.messages):
-            of = FIELDS["LayerParameter"][message][3]
-            assert of is not None
-            self._flat.update((name, (message, check)) for name, check in checks_of(of).items())
-            self._required_within += [(message, each) for each, row in FIELDS[of].items() if row[1] == "required"]
-        self._flat.update((n, ("", check)) for n, check in checks_of("LayerParameter").items() if n not in _OWN)
+        own = {name: ("", check) for name, check in checks_of("LayerParameter").items() if name not in _OWN}
+        self._flat.update(own)
+        for message in sorted(self.messages, key=lambda each: (each == "transform_param", -self.messages.index(each))):
+            of = FIELDS["LayerParameter"].get(message, ("", "", "", None, None))[3]
+            if of is not None:
+                self._flat.update((name, (message, check)) for name, check in checks_of(of).items())
+                self._required_within += [(message, each) for each, row in FIELDS[of].items() if row[1] == "required"]
+        self._flat.update({name: own[name] for name in _EVERY_LAYERS})
+
+    def describe(self) -> str:
+        """What help says of the type's verb: blobs, fields, where to read on."""
+        article = "An" if self.type[0] in "AEIO" else "A"
+        lines = [f"{article} {self.type} layer; ``netgen.layers.find({self.type!r})`` tells its shapes and cost.", ""]
+        for what, (least, most) in (("bottom", self.bottoms), ("top", self.tops)):
+            lines.append(f"{what}s: {_span(least, most)}")
+        if self.required:
+            lines.append(f"required: {', '.join(self.required)}")
+        for message in self.messages:
+            names = (
+                ", ".join(FIELDS[FIELDS["LayerParameter"][message][3] or ""])
+                if message in FIELDS["LayerParameter"]
+                else ""
+            )
+            lines.append(f"{message}: {names}")
+        return "\n".join([*lines, "further arguments: those of ``Net.layer``"])
 
     def params(self, given: Mapping[str, Any]) -> Fields:
         """The fields of LayerParameter that the keyword arguments of a verb stand for; raises FieldError.
@@ -120,8 +153,8 @@ class LayerRule:
             if "param" in given:
                 raise FieldError(name, "and param are both given; say all in one of them")
             params["param"] = self._param_specs(given)
-        elif not self.known and (isinstance(value, Mapping) or name.endswith("_param")):
-            params[name] = literal(value)
+        elif name in self.messages or (not self.known and name.endswith("_param")):
+            params[name] = literal(value, name)
         elif not self.known:
             way_out = f"give {name!r} in its message: some_param={{{name!r}: ...}}"
             raise FieldError("", f"the fields of type {self.type} are not known; {way_out}")
@@ -184,7 +217,9 @@ class LayerRule:
             flat.update(params.get(message, ()))
         most = self._weight_count(flat)
         if len(params["param"]) > most:
-            raise FieldError("param", f"may be given once for each weight ({most}), got {len(params['param'])}")
+            lacks_bias = flat.get("bias_term") is False and len(params["param"]) == most + 1
+            hint = "; the layer has no bias, bias_term=True gives it one" if lacks_bias else ""
+            raise FieldError("param", f"may be given once for each weight ({most}), got {len(params['param'])}{hint}")
 
 
 def _span(least: int, most: int | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from netgen.errors import NetgenError, did_you_mean
+from netgen.errors import NetgenError, UsageError, did_you_mean
+from netgen.fields import shown
 from netgen.graph import EMPTY, Fields, Graph, Layer, Literal
 from netgen.layers import find
 from netgen.layers.base import LayerType, Shape, check_size, count, text
@@ -46,8 +48,9 @@ def infer_shapes(
     >>> infer_shapes(netgen.Net().input(1, 3, 224, 224).conv(8, 3, stride=2, name="c").pool(3, 2, name="p"))
     {'data': (1, 3, 224, 224), 'c': (1, 8, 112, 112), 'p': (1, 8, 56, 56)}
     """
-    blobs = dict(input_shapes(net, inputs or {}))
-    for shaped in shape_layers(net, State(phase, level, stages), inputs):
+    state = State(phase, level, stages)
+    blobs = dict(input_shapes(net, given_shapes(net, state, inputs)))
+    for shaped in shape_layers(net, state, inputs):
         blobs.update(zip(shaped.layer.tops, shaped.tops, strict=True))
     return blobs
 
@@ -63,7 +66,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     Raises NetgenError naming the layer that Caffe would refuse, one of an unknown type, or one whose unknown fields
     could change its shapes.
     """
-    given = {name: tuple(int(dim) for dim in shape) for name, shape in (inputs or {}).items()}
+    given = given_shapes(net, state, inputs)
     blobs = input_shapes(net, given)
     wiring = Wiring(blobs)
     shared: dict[str, tuple[str, Shape]] = {}
@@ -86,6 +89,22 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     if unused:
         name = min(unused)
         raise NetgenError(f"input {name!r}: the net has no such blob{did_you_mean(name, blobs)}")
+
+
+def given_shapes(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | None) -> dict[str, Shape]:
+    """The shapes that are given for inputs; raises UsageError for what is no net, phase or shape."""
+    if not isinstance(net, Graph):
+        raise UsageError(f"give a net (netgen.load reads one from a file), got {shown(net)}")
+    if state.phase not in ("TRAIN", "TEST"):
+        raise UsageError(f"phase must be TRAIN or TEST, got {shown(state.phase)}")
+    given = {}
+    anything: Mapping[str, Any] = inputs or {}
+    for name, shape in anything.items():
+        dims = list(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else None
+        if dims is None or not all(hasattr(dim, "__index__") for dim in dims):
+            raise UsageError(f"input {name!r}: the shape must be a list of whole numbers, got {shown(shape)}")
+        given[name] = tuple([operator.index(dim) for dim in dims])
+    return given
 
 
 def input_shapes(net: Graph, given: Mapping[str, Sequence[int]]) -> dict[str, Shape]:
@@ -244,6 +263,7 @@ def _refuse_unknown_fields(layer: Layer, kind: type[LayerType]) -> None:
     """Refuse what the schema lacks: it was kept on reading, and may change the shapes."""
     if _all_known(layer.params, "LayerParameter"):
         return
+    messages = set(kind.messages)
     own = {f"{kind.messages[0]}.{name}" for name in kind.own_fields}
     stack: list[tuple[str, Fields, str]] = [("", layer.params, "LayerParameter")]
     while stack:
@@ -251,7 +271,7 @@ def _refuse_unknown_fields(layer: Layer, kind: type[LayerType]) -> None:
         rows = FIELDS[message]
         for name, value in fields.items():
             row = rows.get(name)
-            if row is None and path + name in own:
+            if row is None and (path + name in own or name in messages):
                 continue
             if row is None or isinstance(value, Literal):
                 what = f"the value {value} of" if row is not None else "the field"

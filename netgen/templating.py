@@ -15,6 +15,7 @@ from netgen.scalars import quote
 if TYPE_CHECKING:
     from jinja2.bccache import Bucket
 
+NET_TEMPLATE = "net.prototxt.j2"
 _environments: dict[str | None, jinja2.Environment] = {}
 
 
@@ -78,7 +79,9 @@ def environment(templates: str | os.PathLike[str] | None = None) -> jinja2.Envir
     if key is None:
         loader: jinja2.BaseLoader = jinja2.FileSystemLoader(ours)
     elif not os.path.isdir(key):
-        raise UsageError(f"{key}: this folder of templates does not exist")
+        raise UsageError(f"{key}: this folder of templates {'is a file' if os.path.exists(key) else 'does not exist'}")
+    elif not os.path.isfile(os.path.join(key, NET_TEMPLATE)):
+        raise UsageError(f"{key}: this folder has no {NET_TEMPLATE}, so it changes nothing")
     else:
         own = jinja2.FileSystemLoader(ours)
         loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(key), jinja2.PrefixLoader({"netgen": own}), own])
@@ -100,7 +103,26 @@ def render(name: str, templates: str | os.PathLike[str] | None, **context: objec
     """A template's text; a mistake in a user's template is a NetgenError that names the template and the line."""
     try:
         return environment(templates).get_template(name).render(context)
+    except NetgenError:
+        raise
     except jinja2.TemplateSyntaxError as error:
         raise NetgenError(f"{error.filename or error.name}:{error.lineno}: {error.message}") from None
-    except jinja2.TemplateError as error:
-        raise NetgenError(f"template {name!r}: {error}") from None
+    except jinja2.TemplateNotFound as error:
+        raise NetgenError(f"template {name!r}: there is no template {error.name!r}") from None
+    except Exception as error:
+        if templates is None:
+            raise
+        # Whatever a user's template does wrong as it runs, Jinja2 puts its lines into the traceback.
+        raise NetgenError(f"{_line_in(templates, error)}: {error}") from None
+
+
+def _line_in(templates: str | os.PathLike[str], error: BaseException) -> str:
+    """``folder/template:line`` of the user's template that an error came from."""
+    place = os.fspath(templates)
+    trace = error.__traceback__
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if filename.startswith(os.fspath(templates)):
+            place = f"{filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

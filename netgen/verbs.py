@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from netgen.errors import NetgenError
-from netgen.fields import Checked, checks_of, shown
+from netgen.fields import Checked, checks_of
 from netgen.rules import rule_of
 
 if TYPE_CHECKING:
@@ -38,9 +37,10 @@ def _bn_preset(moving_average_fraction: float, eps: float) -> Fields:
 
 
 def _each(value: Size) -> list[int]:
+    """The sizes, none for what is no size: the check of the field itself then says so."""
     sizes: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
-    if not sizes or any(isinstance(each, bool) or not hasattr(each, "__index__") for each in sizes):
-        raise NetgenError(f"a size must be a whole number or a list of them, got {shown(value)}")
+    if any(isinstance(each, bool) or not hasattr(each, "__index__") for each in sizes):
+        return []
     return [int(each) for each in sizes]
 
 
@@ -60,7 +60,7 @@ def same_padding(kernel_size: Size, dilation: Size = 1) -> int | list[int] | Non
 
 
 class Verbs:
-    """The short verbs; ``Net`` is one."""
+    """The short verbs. Each also takes what ``Net.layer`` takes: name, bottom, top, include, lr_mult, any field."""
 
     __slots__ = ()
 
@@ -88,11 +88,11 @@ class Verbs:
         if kernel is not None and not padded:
             fields["pad"] = same_padding(kernel, fields.get("dilation") or 1)
         elif not padded:
-            dilation = _each(fields.get("dilation") or 1)
+            dilation = _each(fields.get("dilation") or 1) or [1]
             fields["pad_h"] = same_padding(fields.get("kernel_h", 1), dilation[0])
             fields["pad_w"] = same_padding(fields.get("kernel_w", 1), dilation[-1])
         step = None if "stride_h" in fields or "stride_w" in fields else stride
-        fields.setdefault("bias_term", False)
+        fields.setdefault("bias_term", "bias_filler" in fields)
         fields.setdefault("weight_filler", _XAVIER)
         return self.layer("Convolution", num_output=num_output, kernel_size=kernel, stride=step, **fields)
 
@@ -102,9 +102,10 @@ class Verbs:
         ``pad`` defaults to what that takes, (kernel_size - stride) / 2; no bias and a xavier filler as for ``conv``.
         """
         if _PADS.isdisjoint(fields):
-            pad = max(_each(kernel_size)[0] - _each(stride)[0], 0) // 2
-            fields["pad"] = pad or None
-        fields.setdefault("bias_term", False)
+            kernels, strides = _each(kernel_size), _each(stride)
+            pads = [max(k - s, 0) // 2 for k, s in zip(kernels, strides, strict=False)]
+            fields["pad"] = _one_or_all(pads) if any(pads) else None
+        fields.setdefault("bias_term", "bias_filler" in fields)
         fields.setdefault("weight_filler", _XAVIER)
         return self.layer("Deconvolution", num_output=num_output, kernel_size=kernel_size, stride=stride, **fields)
 
@@ -155,7 +156,9 @@ class Verbs:
 
     def concat(self, bottom: Any = None, *, axis: int = 1, **fields: Any) -> Net:
         """A Concat of several blobs, along the channels unless told otherwise."""
-        return self.layer("Concat", bottom=bottom, axis=axis, **fields)
+        if "concat_dim" not in fields:  # Caffe's older name for it
+            fields["axis"] = axis
+        return self.layer("Concat", bottom=bottom, **fields)
 
     def eltwise(self, bottom: Sequence[Blob | str] | Any = None, *, operation: str = "SUM", **fields: Any) -> Net:
         """An Eltwise of several blobs of one shape: SUM, PROD or MAX."""

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError, did_you_mean
+from netgen.graph import Graph
 
 if TYPE_CHECKING:
-    from netgen.graph import Graph, Layer
+    from netgen.graph import Layer
 
 
 class State:
@@ -50,6 +51,12 @@ class State:
         return f"phase {self.phase}{f', level {self.level}' if self.level else ''}{stages}"
 
 
+def filtered(graph: Graph, state: State) -> Graph:
+    """The network of one state: the layers that belong to it, in order, as they are (net.cpp, FilterNet)."""
+    layers = [layer for layer in graph.layers if state.has(layer)]
+    return Graph(graph.name, layers, graph.params, graph.notes)
+
+
 class UnknownBottomError(NetgenError):
     """A layer reads a blob that no layer before it makes."""
 
@@ -78,9 +85,8 @@ class Wiring:
         """Raise what Caffe would refuse about the names of this layer, and a layer name that was used before."""
         self.check_blobs(layer)
         if layer.name in self.layer_names:
-            raise NetgenError(
-                "the layer name is taken, and Caffe would load the weights of one into both; give this one another name"
-            )
+            rule = "the layer name is taken: Caffe loads weights by name, into the first layer of it alone"
+            raise NetgenError(f"{rule}; give this one another name")
 
     def check_blobs(self, layer: Layer) -> None:
         """Raise what Caffe would refuse about the blob names of this layer."""

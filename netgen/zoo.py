@@ -33,6 +33,14 @@ def call(name: str, function: Function, parameters: Mapping[str, Any]) -> Net:
     for each in parameters:
         if known is not None and each not in known:
             raise UsageError(f"{name}: {unknown_parameter(each, known)}")
+    missing = [
+        each.name
+        for each in (known or {}).values()
+        if each.default is each.empty and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        and each.name not in parameters
+    ]  # fmt: skip
+    if missing:
+        raise UsageError(f"{name}: the parameter {missing[0]!r} must be given: {missing[0]}=...")
     net = function(**parameters)
     if not isinstance(net, Net):
         raise UsageError(f"{name}: must return a netgen.Net, returned {shown(net)}")
@@ -119,8 +127,11 @@ def _from_file(path: str, function_name: str) -> Function:
     }  # fmt: skip
     stem = os.path.splitext(os.path.basename(path))[0]
     if len(functions) != 1 and stem not in functions:
-        what = f"several functions ({', '.join(functions)})" if functions else "no function that builds a net"
-        raise UsageError(f"{path}: defines {what}; name the one to call: {path}:FUNCTION")
+        if functions:
+            raise UsageError(
+                f"{path}: defines several functions ({', '.join(functions)}); name the one to call: {path}:FUNCTION"
+            )
+        raise UsageError(f"{path}: defines no function that builds a net; write one that returns a netgen.Net")
     return functions[stem] if stem in functions else next(iter(functions.values()))
 
 

@@ -150,6 +150,27 @@ def test_messages_may_be_given_whole_and_layers_copied() -> None:
     assert copied == flat
 
 
+def test_flat_fields_go_to_the_message_that_caffe_reads() -> None:
+    assert fields(net().conv(8, 3, engine="CAFFE"))["engine"] == "CAFFE"
+    assert fields(net().layer("Softmax", name="s", engine="CUDNN")) == {"engine": "CUDNN"}
+    data = netgen.Net().data(source="x", batch_size=8, scale=0.5, mirror=True, crop_size=8, mean_value=[1]).layers[-1]
+    assert data.params["data_param"] == {"source": "x", "batch_size": 8}
+    assert data.params["transform_param"] == {"scale": 0.5, "mirror": True, "crop_size": 8, "mean_value": (1.0,)}
+
+
+def test_a_bias_filler_means_a_bias() -> None:
+    assert fields(net().conv(8, 3, bias_filler="constant"))["bias_term"] is True
+    assert fields(net().concat(["data", "data"], concat_dim=1)) == {"concat_dim": 1}
+
+
+def test_types_of_forks_are_no_slips_of_the_pen() -> None:
+    for name in ("CReLU", "PSROIAlign", "GELU", "ArgMin", "MyConvolution", "Resize", "Correlation", "FocalLoss"):
+        assert net().layer(name, name="it").layers[-1].type == name
+    for name in ("relu", "Convolutoin", "Batch_Norm", "Poolling"):
+        with pytest.raises(netgen.NetgenError, match="did you mean"):
+            net().layer(name, name="it")
+
+
 def test_an_empty_list_is_no_field() -> None:
     built = net().conv(4, 3, dilation=[], include=[], weight_filler={"type": "msra"})
     assert "include" not in built.layers[-1].params
@@ -192,6 +213,24 @@ def test_own_types() -> None:
             "LOWRES, got 'AVG'; did you mean 'AVE'?",
         ),
         (
+            lambda n: n.conv(8, "3", name="c"),
+            "layer 'c' (Convolution): kernel_size must be a whole number, got '3'",
+        ),
+        (
+            lambda n: n.conv(8, name="c", weight_filler="xaveir"),
+            "layer 'c' (Convolution): no filler 'xaveir'; did you mean 'xavier'? (a filler of your own: {'type': 'xaveir'}) "
+            "(in weight_filler)",
+        ),
+        (
+            lambda n: n.layer("Zwirbel", name="z", z_param={"a b": 1}),
+            "layer 'z' (Zwirbel): z_param takes names of letters, digits and _, got 'a b'",
+        ),
+        (
+            lambda n: n.layer("Zwirbel", name="z", z_param={"a": [1, object]}),
+            "layer 'z' (Zwirbel): z_param.a takes numbers, strings, bools, netgen.Literal words, dicts and lists, "
+            "got <class 'object'>",
+        ),
+        (
             lambda n: n.layer("Relu", name="r"),
             "layer 'r' (Relu): no layer type 'Relu'; did you mean 'ReLU'? (a type of your own: netgen.register it first)",
         ),
@@ -203,7 +242,7 @@ def test_own_types() -> None:
         ),
         (
             lambda n: n.conv(8, name="c").conv(8, name="c", top="d"),
-            "layer 'c' (Convolution): the layer name is taken, and Caffe would load the weights of one into both; "
+            "layer 'c' (Convolution): the layer name is taken: Caffe loads weights by name, into the first layer of it alone; "
             "give this one another name",
         ),
         (
@@ -227,7 +266,8 @@ def test_own_types() -> None:
         ),
         (
             lambda n: n.conv(8, name="c", lr_mult=[1, 2]),
-            "layer 'c' (Convolution): param may be given once for each weight (1), got 2",
+            "layer 'c' (Convolution): param may be given once for each weight (1), got 2; "
+            "the layer has no bias, bias_term=True gives it one",
         ),
         (
             lambda n: n.conv(8, name="c", include="TRAIN", exclude="TEST"),

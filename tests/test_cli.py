@@ -127,6 +127,73 @@ def test_list(run: Run) -> None:
     assert "peleenet" in run("list", "--names")[1].split()
 
 
+def test_one_phase_of_a_network(run: Run, tmp_path: Path) -> None:
+    net = netgen.Net("n")
+    for phase in ("TRAIN", "TEST"):
+        net.data(name="data", top=["data", "label"], batch_size=8, include=phase)
+    net.fc(10, name="f").softmax_with_loss(bottom=["f", "label"], name="loss", include="TRAIN")
+    net.save(tmp_path / "n.prototxt")
+    code, out, _ = run("n.prototxt", "--phase", "TRAIN")
+    assert code == 0
+    assert [layer.name for layer in netgen.parse_prototxt(out).layers] == ["data", "f", "loss"]
+    assert netgen.parse_prototxt(out).layers[0].params["include"] == ({"phase": "TRAIN"},)
+    assert [layer.name for layer in netgen.parse_prototxt(run("n.prototxt", "--phase", "TEST")[1]).layers] == [
+        "data",
+        "f",
+    ]
+    assert len(netgen.parse_prototxt(run("n.prototxt")[1]).layers) == 4
+
+
+def test_what_a_py_file_prints_is_not_in_the_prototxt(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text("import netgen\nprint('hello')\nnet = netgen.Net('n')\n")
+    assert run("loud.py") == (0, 'name: "n"\n', "hello\n")
+
+
+def test_parameters_without_annotations_take_what_their_default_is(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(
+        "import netgen\n\ndef p(depth=2, sizes=(3, 4), need=None):\n    assert type(depth) is int and sizes == (4,)\n    return netgen.Net('n')\n"
+        "\ndef q(need):\n    return netgen.Net('q')\n"
+    )
+    assert run("p.py:p", "depth=3", "sizes=4") == (0, 'name: "n"\n', "")
+    assert run("p.py:p", "depth=abc") == (2, "", "netgen: p.py:p: depth must be a whole number, got 'abc'\n")
+    assert run("p.py:q") == (2, "", "netgen: p.py:q: the parameter 'need' must be given: need=...\n")
+    assert "depth=2 sizes=3,4" in run("p.py:p", "--help")[1]
+
+
+def test_a_utf_16_file_is_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "u.prototxt").write_text('name: "n"\n', encoding="utf-16")
+    assert run("u.prototxt") == (0, 'name: "n"\n', "")
+
+
+def test_many_notes_are_summed_up(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "n.prototxt").write_text("layer { odd: 1 }\n" * 30)
+    lines = run("n.prototxt")[2].splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "note: n.prototxt: 20 more notes like these"
+
+
+def test_without_a_package_that_it_needs() -> None:
+    # -S leaves out site-packages, and -E nothing else that could bring jinja2 in.
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "netgen", "peleenet"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert (
+        done.stderr == "netgen: the package 'jinja2' is not installed; 'pip install .' in netgen's folder brings it\n"
+    )
+
+
+def test_a_closed_standard_output() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m netgen peleenet >&-"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "netgen: standard output is closed; write to a file with -o\n")
+
+
 def test_help_everywhere(run: Run) -> None:
     for words in (["--help"], ["-h"], *([command, "--help"] for command in COMMANDS)):
         code, out, err = run(*words)
@@ -159,6 +226,9 @@ def test_completion(run: Run, tmp_path: Path) -> None:
     ("words", "code", "text"),
     [
         (["peleenett"], 2, "no network 'peleenett'; did you mean 'peleenet'? ('netgen list' names them all)"),
+        (["reprot", "peleenet"], 2, "no command 'reprot'; did you mean 'report'?"),
+        (["peleenet", "-o", ""], 2, "the name of the file to write is empty"),
+        (["report"], 2, "missing: SRC; 'netgen report SRC [key=value ...] --help' tells what it takes"),
         (["zzz"], 2, "no network 'zzz' ('netgen list' names them all)"),
         (["peleenet", "growht_rate=3"], 2, "peleenet: no parameter 'growht_rate'; did you mean 'growth_rate'? (it takes size, "
          "classes, growth_rate, layers, bottleneck_widths, pool, eps, stem_channels)"),

@@ -124,8 +124,8 @@ def test_variants_are_arguments() -> None:
     [
         ({"growth_rate": 0}, "peleenet: growth_rate must be an even number of 2 or more, got 0"),
         ({"growth_rate": 33}, "peleenet: growth_rate must be an even number of 2 or more, got 33"),
-        ({"size": 0}, "peleenet: height must be a whole number of 1 or more, got 0"),
-        ({"size": (224, "x")}, "peleenet: width must be a whole number of 1 or more, got 'x'"),
+        ({"size": 0}, "peleenet: size must be a whole number of 1 or more, got 0"),
+        ({"size": (224, "x")}, "peleenet: size must be a whole number of 1 or more, got 'x'"),
         ({"size": (1, 2, 3)}, "peleenet: size must be a whole number or a pair (height, width), got (1, 2, 3)"),
         ({"classes": True}, "peleenet: classes must be a whole number of 1 or more, got True"),
         ({"layers": []}, "peleenet: layers must be a list of whole numbers, got []"),

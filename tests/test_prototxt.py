@@ -160,7 +160,7 @@ top_secret: 7
         (conv(**{"8": "08"}), "x:1:92: num_output must be a whole number of 0 or more, got 08"),
         (conv(**{"8": "4294967296"}), "x:1:92: num_output must lie in 0..4294967295 (uint32), got 4294967296"),
         (conv(**{"8": "1" * 5000}), "x:1:92: num_output must lie in 0..4294967295 (uint32), got " + "1" * 37 + "..."),
-        (conv(**{"8": '"8"'}), "x:1:92: num_output is no string (uint32), got \"8\""),
+        (conv(**{"8": '"8"'}), "x:1:92: num_output must be a whole number of 0 or more, got \"8\""),
         (conv(**{"8": "8 9"}), "x:1:94: expected a field name or '}', got '9'"),
         (conv(**{": 8": " 8"}), "x:1:91: expected ':' after 'num_output', got '8'"),
         (conv(**{": 8": " = 8"}), "x:1:91: expected ':', got '='; write 'field: value'"),
@@ -319,13 +319,26 @@ def test_a_folder_of_templates_goes_first(tmp_path: Any) -> None:
     ("template", "error"),
     [
         ("a\n{% for %}", r"net.prototxt.j2:2: "),
-        ("{{ nothing }}", "template 'net.prototxt.j2': 'nothing' is undefined"),
+        ("\n{{ nothing }}", r"net.prototxt.j2:2: 'nothing' is undefined"),
+        ("\n\n{{ 1 / 0 }}", r"net.prototxt.j2:3: division by zero"),
+        ('{% extends "nope.j2" %}', "template 'net.prototxt.j2': there is no template 'nope.j2'"),
     ],
 )
 def test_a_mistake_in_a_template(template: str, error: str, tmp_path: Any) -> None:
     (tmp_path / "net.prototxt.j2").write_text(template, encoding="utf-8")
     with pytest.raises(netgen.NetgenError, match=error):
         netgen.Net("n").input(1, 3, 8, 8).to_prototxt(tmp_path)
+
+
+def test_a_folder_of_templates_that_changes_nothing(tmp_path: Any) -> None:
+    (tmp_path / "net.txt.j2").write_text("")
+    with pytest.raises(netgen.UsageError, match=r"this folder has no net.prototxt.j2, so it changes nothing"):
+        netgen.Net("n").to_prototxt(tmp_path)
+    with pytest.raises(netgen.UsageError, match="this folder of templates is a file"):
+        netgen.Net("n").to_prototxt(tmp_path / "net.txt.j2")
+    (tmp_path / "net.prototxt.j2").write_bytes(b"\xff\xfe")
+    with pytest.raises(netgen.NetgenError, match="can't decode byte 0xff"):
+        netgen.Net("n").to_prototxt(tmp_path)
 
 
 def test_a_folder_of_templates_that_is_not_there() -> None:

@@ -50,3 +50,26 @@ def test_a_type_that_looks_like_a_known_one_must_be_registered() -> None:
         net.layer("Softmaxx", name="s")
     netgen.register(type("Softmaxx", (netgen.LayerType,), {}))
     assert net.layer("Softmaxx", name="s").layers["s"].type == "Softmaxx"
+
+
+class Waves(netgen.LayerType):
+    """``count`` waves beside one another."""
+
+    messages = ("waves_param",)
+
+    def shapes(self, bottoms: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        n, c, h, w = bottoms[0]
+        return [(n, c * self.given.get("count", 1), h, w)]
+
+
+def test_a_registered_type_may_have_a_message_of_its_own() -> None:
+    netgen.register(Waves)
+    fields = {"count": 3, "freq": 0.5, "mode": netgen.Literal("FAST"), "label": 'a"b', "on": True, "many": [1, 2]}
+    net = netgen.Net().input(1, 2, 8, 8).waves(name="w", waves_param=fields)
+    again = netgen.parse_prototxt(net.to_prototxt())
+    assert again == net
+    (kind,) = (each.kind for each in netgen.analyze(again).layers if each.layer.name == "w")
+    assert kind.given == {"count": 3, "freq": 0.5, "mode": "FAST", "label": 'a"b', "on": True, "many": (1, 2)}
+    assert infer_shapes(again)["w"] == (1, 6, 8, 8)
+    with pytest.raises(netgen.NetgenError, match="no field 'other_param'"):
+        net.waves(name="v", other_param={"count": 3})

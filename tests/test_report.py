@@ -136,6 +136,8 @@ def test_the_table_goes_up_to_the_layer_that_stops_it(run: Run, tmp_path: Path) 
     assert err.startswith(
         "netgen: layer 'z' (Zwirbel): the type is not known, so its shapes are not (a type of your own: netgen.register"
     )
+    assert run("n.prototxt", "-o", "out.txt")[:2] == (1, "")
+    assert not (tmp_path / "out.txt").exists()
     report = json.loads(run("n.prototxt", "--format", "json")[1])
     jsonschema.validate(report, SCHEMA)
     assert [layer["name"] for layer in report["layers"]] == ["data", "c"]
@@ -150,10 +152,10 @@ def test_the_table_goes_up_to_the_layer_that_stops_it(run: Run, tmp_path: Path) 
             ["peleenet", "--input", "data=1,x"],
             "--input: expected BLOB=N,C,H,W, as in --input data=1,3,224,224, got 'data=1,x'",
         ),
-        (["peleenet", "--input", "dta=1,3,8,8"], "input 'dta': the net has no such blob; did you mean 'data'?"),
+        (["peleenet", "--input", "dta=1,3,8,8"], "--input: the net has no blob 'dta'; did you mean 'data'?"),
         (["peleenet", "--phase", "VAL"], "argument --phase: invalid choice: 'VAL' (choose from"),
         (["nonet"], "no network 'nonet'"),
-        (["peleenet", "size=0"], "peleenet: height must be a whole number of 1 or more, got 0"),
+        (["peleenet", "size=0"], "peleenet: size must be a whole number of 1 or more, got 0"),
     ],
 )
 def test_wrong_commands(words: list[str], text: str, run: Run) -> None:
@@ -161,6 +163,17 @@ def test_wrong_commands(words: list[str], text: str, run: Run) -> None:
     assert code in (1, 2)
     assert err.startswith(f"netgen: {text}")
     assert err.count("\n") == 1
+
+
+def test_wrong_arguments_from_python() -> None:
+    net = netgen.build("peleenet")
+    with pytest.raises(netgen.UsageError, match="phase must be TRAIN or TEST, got 'test'"):
+        netgen.analyze(net, "test")
+    for shape in ("x", 3, (1, "x"), (1.5, 3), None):
+        with pytest.raises(netgen.UsageError, match="input 'data': the shape must be a list of whole numbers, got"):
+            netgen.infer_shapes(net, inputs={"data": shape})  # type: ignore[dict-item]
+    with pytest.raises(netgen.UsageError, match=r"give a net \(netgen.load reads one from a file\), got 'x.prototxt'"):
+        netgen.analyze("x.prototxt")  # type: ignore[arg-type]
 
 
 def test_huge_and_negative_inputs_take_no_memory() -> None:

@@ -34,7 +34,7 @@ REFUSED = [
     Refused("Convolution", {**CONV, "fusion_type": "SUM_FUSION"}, (IMAGE,), "'fusion_type' of other Caffes"),
     Refused("Convolution", {**CONV, "stride_h": 2}, (IMAGE,), "stride must be 1 or more, got 2x0"),
     Refused("Convolution", {**CONV, "weight_filler": "bilinear", "kernel_size": [3, 2]}, (IMAGE,), "square filters"),
-    Refused("Convolution", {**CONV, "weight_filler": "xaiver"}, (IMAGE,), "did you mean 'xavier'?"),
+    Refused("Convolution", {**CONV, "weight_filler": {"type": "xaiver"}}, (IMAGE,), "did you mean 'xavier'?"),
     Refused(
         "Convolution", {**CONV, "weight_filler": {"type": "msra", "sparse": 1}}, (IMAGE,), "sparse is for gaussian"
     ),

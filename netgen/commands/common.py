@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netgen.errors import NetgenError, UsageError
+from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.files import write_file
 from netgen.loading import is_file, is_python, load
 from netgen.zoo import call, find
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from netgen.builder import Net
 
 PROGRAM = "netgen"
+_NOTES = 10
 
 
 def say(text: str) -> None:
@@ -32,28 +34,44 @@ def source(name: str, parameters: Sequence[str] = ()) -> Net:
         if parameters:
             raise UsageError(f"{name}: a file takes no parameters, got {parameters[0]!r}")
         net = load(name)
-        for note in net.notes:
+        for note in net.notes[:_NOTES]:
             say(f"note: {note}")
+        if len(net.notes) > _NOTES:
+            say(f"note: {name}: {len(net.notes) - _NOTES} more notes like these")
         if not net.layers and not net.params and not net.name:
             say(f"note: {name}: the file is empty, which is an empty net")
         return net
-    function = guarded(find, name) if is_python(name) else find(name)
+    function = guarded(find, name) if is_python(name) else _found(name)
     values: dict[str, Any] = {}
     if parameters:
         from netgen.arguments import arguments
 
         values = arguments(name, function, parameters)
-    built: Net = guarded(call, name, function, values) if is_python(name) else call(name, function, values)
+    built: Net = guarded(call, name, function, values)
     return built
+
+
+def _found(name: str) -> Callable[..., Any]:
+    try:
+        return find(name)
+    except UsageError as error:
+        from netgen.commands import COMMANDS
+
+        near = did_you_mean(name, COMMANDS)
+        if near and "did you mean" not in str(error):
+            raise UsageError(f"no command {name!r}{near}") from None
+        raise
 
 
 def emit(text: str, output: str | None) -> None:
     """Write to a file, whole or not at all, or to standard output as UTF-8."""
-    if output is not None:
+    if output is not None and output != "-":
         write_file(output, text)
         return
     data = text.encode("utf-8", "surrogateescape")
     stream = getattr(sys.stdout, "buffer", None)
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; write to a file with -o")
     try:
         if stream is None:
             sys.stdout.write(data.decode("utf-8", "replace"))
@@ -72,7 +90,9 @@ def parser_for(usage: str, description: str, command: bool = False) -> ArgumentP
 
     class Parser(ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            raise UsageError(f"{message}; '{self.prog} --help' tells what it takes")
+            # Argparse calls words that may be left out required, too.
+            what = message.replace(", key=value", "").replace("the following arguments are required: ", "missing: ")
+            raise UsageError(f"{what}; '{self.prog} --help' tells what it takes")
 
     name = f"{PROGRAM} {usage}" if command else PROGRAM
     shown = f"{name} [options]" if command else f"{PROGRAM} {usage} [options]"
@@ -85,7 +105,9 @@ def parser_for(usage: str, description: str, command: bool = False) -> ArgumentP
 def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call what runs a user's file; an exception of its own shows its own traceback, without netgen's lines."""
     try:
-        return function(*args, **kwargs)
+        # What a network's file prints is for its author, not for the prototxt.
+        with redirect_stdout(sys.stderr):
+            return function(*args, **kwargs)
     except (NetgenError, KeyboardInterrupt, BrokenPipeError):
         raise
     except BaseException as error:

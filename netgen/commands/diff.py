@@ -26,8 +26,10 @@ def run(words: list[str]) -> int:
     from netgen.upgrade import upgrade
 
     # An input is an input, whether an ``input:`` field or an Input layer says so.
-    old, new = (upgrade(source(name)) for name in (options.old, options.new))
-    found = compare(old, new, options.phase, inputs_of(options.input), stages=options.stage, level=options.level)
+    nets = [source(name) for name in (options.old, options.new)]
+    inputs = inputs_of(options.input, *nets)
+    old, new = (upgrade(net) for net in nets)
+    found = compare(old, new, options.phase, inputs, stages=options.stage, level=options.level)
     if options.format == "json":
         import json
 

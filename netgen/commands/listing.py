@@ -43,5 +43,9 @@ def describe(name: str) -> str:
     """A network's name, parameters and docstring."""
     import inspect
 
-    text = inspect.getdoc(guarded(find, name)) or "No description."
-    return f"{name if is_python(name) else summary(name)}\n\n{text}"
+    function = guarded(find, name)
+    text = inspect.getdoc(function) or "No description."
+    if not is_python(name):
+        return f"{summary(name)}\n\n{text}"
+    known = parameters_of(function) or {}
+    return f"{name}\n    {' '.join(_default(each) for each in known.values())}".rstrip() + f"\n\n{text}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netgen.commands.common import PROGRAM, emit, parser_for, say, source
-from netgen.errors import NetgenError, UsageError
+from netgen.errors import NetgenError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from netgen.builder import Net
 
 FORMATS = ("text", "json", "csv", "markdown")
 
@@ -44,8 +47,8 @@ def add_state_options(parser: Any) -> None:
     )
 
 
-def inputs_of(words: list[str]) -> dict[str, tuple[int, ...]]:
-    """The shapes that ``--input`` options give."""
+def inputs_of(words: list[str], *nets: Net) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--input`` options give to blobs of the nets."""
     shapes = {}
     for word in words:
         name, equals, dims = word.rpartition("=")
@@ -55,6 +58,10 @@ def inputs_of(words: list[str]) -> dict[str, tuple[int, ...]]:
             equals = ""
         if not equals or not name:
             raise UsageError(f"--input: expected BLOB=N,C,H,W, as in --input data=1,3,224,224, got {word!r}")
+    blobs = {name for net in nets for name in (*net.inputs, *(top for layer in net.layers for top in layer.tops))}
+    for name in shapes:
+        if name not in blobs:
+            raise UsageError(f"--input: the net has no blob {name!r}{did_you_mean(name, blobs)}")
     return shapes
 
 
@@ -62,10 +69,9 @@ def _report(options: Namespace) -> int:
     from netgen.analysis import analyze_as_far_as_possible
 
     net = source(options.source, options.parameters)
-    analysis = analyze_as_far_as_possible(
-        net, options.phase, inputs_of(options.input), stages=options.stage, level=options.level
-    )
-    if analysis.error and options.convention:
+    inputs = inputs_of(options.input, net)
+    analysis = analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
+    if analysis.error and (options.convention or options.output):
         raise NetgenError(analysis.error)
     if options.convention:
         text = "".join(f"{total} {unit}\n" for unit, total in analysis.convention(options.convention).items())

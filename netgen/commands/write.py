@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from netgen import __version__
 from netgen.commands import COMMANDS
 from netgen.commands.common import PROGRAM, emit, parser_for, source
 from netgen.loading import is_file, is_python
+from netgen.prototxt import write
+from netgen.wiring import State, filtered
+
+if TYPE_CHECKING:
+    from netgen.graph import Graph
 
 
 def run(words: list[str]) -> int:
@@ -20,6 +26,11 @@ def run(words: list[str]) -> int:
     parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--templates", metavar="DIR", help="a folder whose templates go before netgen's")
+    parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="only the layers of this phase (default all)")
+    parser.add_argument(
+        "--stage", action="append", default=[], metavar="NAME", help="of this stage; may be given again"
+    )
+    parser.add_argument("--level", type=int, metavar="N", help="of this level")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("-h", "--help", action="store_true", help="show this, or with NET what it is and takes")
     if not words or words in (["-h"], ["--help"]):
@@ -34,5 +45,8 @@ def run(words: list[str]) -> int:
         else:
             print(describe(options.net))
         return 0
-    emit(source(options.net, options.parameters).to_prototxt(options.templates), options.output)
+    net: Graph = source(options.net, options.parameters)
+    if options.phase or options.stage or options.level is not None:
+        net = filtered(net, State(options.phase or "TEST", options.level or 0, options.stage))
+    emit(write(net, options.templates), options.output)
     return 0

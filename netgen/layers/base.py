@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -63,7 +64,9 @@ class LayerType:
         self.layer = layer
         self.phase = phase
         self.given: Mapping[str, Any] = layer.params.get(self.messages[0], EMPTY) if self.messages else EMPTY
-        """The fields of the main message that are set."""
+        """The fields of the main message that are set; of one that the schema lacks with values read as they look."""
+        if self.messages and self.messages[0] not in FIELDS["LayerParameter"]:
+            self.given = {name: plain(value) for name, value in self.given.items()}
         self.fields: Mapping[str, Any] = (
             {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
         )
@@ -214,6 +217,24 @@ def text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "()"
 
 
+def plain(value: Any) -> Any:
+    """The value that a field of a message of your own stands for: a number, flag, string or word, as it looks."""
+    if isinstance(value, tuple):
+        return tuple(plain(each) for each in value)
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if value in ("true", "false"):
+        return value == "true"
+    if value[:1] in ("'", '"'):
+        return ast.literal_eval(value)
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return str(value)
+
+
 _defaults: dict[str, dict[str, Any]] = {}
 
 
@@ -225,11 +246,10 @@ def defaults(path: str) -> dict[str, Any]:
     values = _defaults.get(path)
     if values is None:
         outer, name = path.split(".")
-        message = FIELDS[outer][name][3]
-        assert message is not None
+        message = FIELDS[outer][name][3] if name in FIELDS[outer] else ""
         values = _defaults[path] = {
             field: () if label == "repeated" else default
-            for field, (_, label, _, _, default) in FIELDS[message].items()
+            for field, (_, label, _, _, default) in FIELDS.get(message or "", {}).items()
             if label == "repeated" or default is not None
         }
     return values

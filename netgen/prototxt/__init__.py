@@ -14,6 +14,9 @@ from netgen.schema import ENUMS
 if TYPE_CHECKING:
     from netgen.prototxt.reader import Reader, Unknown
 
+# Near names are costly to find, and a file with more strange ones than this is not mistyped.
+_MOST_HINTS = 1000
+
 
 def parse(text: str, path: str = "<text>") -> Graph:
     """The network that a prototxt describes, with everything that is in it; ``notes`` tells of unknown fields.
@@ -49,18 +52,27 @@ def write(graph: Graph, templates: str | os.PathLike[str] | None = None) -> str:
 
     Fields in schema order, every value exactly, floats as the shortest decimal that reads back to the same float32.
     """
-    from netgen.templating import render
+    from netgen.templating import NET_TEMPLATE, render
 
-    return render("net.prototxt.j2", templates, net=graph, header=net_header(graph), layers=layers_with_bodies(graph))
+    return render(NET_TEMPLATE, templates, net=graph, header=net_header(graph), layers=layers_with_bodies(graph))
 
 
 def _notes(reader: Reader, message: str) -> Iterator[str]:
+    text = reader.source.text
+    hints: dict[tuple[str, bool, str], str] = {}
+    line, begin, last = 1, 0, 0
     for unknown in reader.unknown:
-        line, column = reader.source.place(unknown.offset)
+        # They come in the order of the text: counting from the last one keeps a file of unknown fields linear.
+        line += text.count("\n", last, unknown.offset)
+        begin = text.rfind("\n", last, unknown.offset) + 1 or begin
+        last = unknown.offset
+        key = (unknown.path, unknown.layer >= 0, unknown.value)
+        if key not in hints:
+            hints[key] = _hint(unknown, message) if len(hints) < _MOST_HINTS else ""
         where = f"{reader.layers[unknown.layer]}: " if unknown.layer >= 0 else ""
         what = f"unknown value {unknown.value!r} of" if unknown.value else "unknown field"
-        hint = _hint(unknown, message)
-        yield f"{reader.source.path}:{line}:{column}: {where}{what} {unknown.path!r} is kept as it is{hint}"
+        place = f"{reader.source.path}:{line}:{unknown.offset - begin + 1}"
+        yield f"{place}: {where}{what} {unknown.path!r} is kept as it is{hints[key]}"
 
 
 def _hint(unknown: Unknown, message: str) -> str:

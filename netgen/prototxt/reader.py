@@ -175,13 +175,16 @@ class Reader:
         text += self._advance().text
         if field is None:
             return Literal(text)
+        return self._bare(name, field, text, start.offset)
+
+    def _bare(self, name: Token, field: Field, text: str, offset: int) -> Any:
         try:
             return field.convert(text)
         except ScalarError as error:
             if field.kind == "enum" and text.isidentifier():
                 self._note(name, text)
                 return Literal(text)
-            raise self.source.error(start.offset, f"{name.text} {error}") from None
+            raise self.source.error(offset, f"{name.text} {error}") from None
 
     def _string(self, name: Token, field: Field | None) -> Any:
         first = self._token
@@ -191,6 +194,8 @@ class Reader:
         if field is None:
             return Literal(" ".join(piece.text for piece in pieces))
         if field.kind not in ("string", "bytes"):
+            if field.kind in ("int32", "int64", "uint32", "float", "double", "bool"):
+                self._bare(name, field, first.text, first.offset)
             hint = "; leave out the quotes" if field.kind == "enum" else ""
             raise self.source.error(first.offset, f"{name.text} is no string ({field.kind}), got {first.text}{hint}")
         data = b"".join(self.source.unescaped(piece) for piece in pieces)
