@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -43,20 +44,22 @@ def commands_in_turns(peers: Mapping[str, Sequence[str]], runs: int) -> dict[str
     times: dict[str, list[float]] = {name: [] for name in peers}
     for run in range(runs + 1):
         for name, command in peers.items():
-            before = os.times()
+            before = _children()
             subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            after = os.times()
             if run:
-                spent = after.children_user + after.children_system - before.children_user - before.children_system
-                times[name].append(spent)
+                times[name].append(_children() - before)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _children() -> float:
+    """The CPU time of all finished child processes, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak_memory(code: str) -> tuple[float, float]:
     """CPU seconds and peak memory in MiB of Python code in a process of its own."""
     program = f"{code}\nimport resource\nused = resource.getrusage(resource.RUSAGE_SELF)\nprint(used.ru_maxrss)"
-    before = os.times()
+    before = _children()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return spent, int(done.stdout.split()[-1]) / 1024
+    return _children() - before, int(done.stdout.split()[-1]) / 1024

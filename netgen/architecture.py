@@ -162,11 +162,33 @@ def _graph(data: bytes, name: str, remarks: Remarks) -> Graph:
     from netgen.proto import caffe_pb2
 
     try:
+        data = _without_foreign(data, caffe_pb2, remarks)
         graph = from_message(caffe_pb2.NetParameter.FromString(data))
         _remark_unknown(data, "NetParameter", "net", "", remarks)
     except (DecodeError, UnicodeDecodeError, _MalformedError):
         raise ParseError(name, 0, 0, f"{_culprit(data, caffe_pb2)}; load the .prototxt of the network") from None
     return graph
+
+
+def _without_foreign(data: bytes, messages: Any, remarks: Remarks) -> bytes:
+    """The network without fields of clashing numbers that cannot be what the schema has there (Intel's string 149)."""
+    parts = []
+    for entry in _entries(data, 0, len(data)):
+        piece = data[entry.start : entry.end]
+        if entry.number == FIELDS["NetParameter"]["layer"][0] and entry.wire == _LENGTH:
+            content = data[entry.content : entry.end]
+            kept = []
+            for inner in _entries(content, 0, len(content)):
+                field = content[inner.start : inner.end]
+                name = _by_number("LayerParameter").get(inner.number, ("",))[0]
+                if name in _CLASHING and not _is_readable(messages.LayerParameter, field):
+                    remarks.add(_layer_named(content, "LayerParameter"), _foreign(name))
+                else:
+                    kept.append(field)
+            content = b"".join(kept)
+            piece = _written(entry.number << 3 | _LENGTH) + _written(len(content)) + content
+        parts.append(piece)
+    return b"".join(parts)
 
 
 def _culprit(data: bytes, messages: Any) -> str:
@@ -236,6 +258,11 @@ def _remark_unknown(data: bytes, message: str, where: str, path: str, remarks: R
 # What the numbers of forks mean
 
 
+def _foreign(name: str) -> str:
+    number = FIELDS["LayerParameter"][name][0]
+    return f"field number {number} ({name}) means something else in other forks, and is ignored"
+
+
 def _own_fields(layer: Layer, remarks: Remarks) -> Layer:
     """The layer without the messages that another fork's number made of something else."""
     from netgen.layers.index import TYPES
@@ -243,8 +270,7 @@ def _own_fields(layer: Layer, remarks: Remarks) -> Layer:
     known = TYPES.get(layer.type)
     foreign = [name for name in _CLASHING if name in layer.params and (known is None or name not in known[0])]
     for name in foreign:
-        number = FIELDS["LayerParameter"][name][0]
-        remarks.add(str(layer), f"field number {number} ({name}) means something else in other forks, and is ignored")
+        remarks.add(str(layer), _foreign(name))
     if "round_mode" in layer.params.get("pooling_param", EMPTY):
         mode = layer.params["pooling_param"]["round_mode"]
         what = f"round_mode {mode} would be ceil_mode: {'true' if mode == 'FLOOR' else 'false'} from another fork"

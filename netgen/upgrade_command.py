@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_NOTES = 20
+
 
 def upgrade_command(words: list[str]) -> int:
     """Write a V0, V1 or V2 network or a solver file as Caffe's own upgrade tools do."""
@@ -16,8 +18,10 @@ def upgrade_command(words: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="NEW", help="write to a file instead of standard output")
     options = parser.parse_args(words)
     text, notes = _upgraded(options.file)
-    for note in notes:
+    for note in notes[:_NOTES]:
         cli.say(f"note: {note}")
+    if len(notes) > _NOTES:
+        cli.say(f"note: {options.file}: {len(notes) - _NOTES} more notes like these")
     cli.emit(text, options.output)
     return 0
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from netgen.errors import NetgenError
 from netgen.fields import Checked, checks_of
 from netgen.rules import rule_of
 
@@ -27,6 +28,7 @@ _ZERO = Checked(checks_of("ScaleParameter")["bias_filler"]({"value": 0.0}))
 _FROZEN = Checked(checks_of("LayerParameter")["param"]([{"lr_mult": 0.0, "decay_mult": 0.0}] * 3))
 _SCALE = rule_of("Scale").params({"filler": _ONE, "bias_term": True, "bias_filler": _ZERO})
 _SPECS = frozenset(("param", "lr_mult", "decay_mult", "param_name"))
+_NAMES = frozenset(("bottom", "name", "top"))
 _PADS = frozenset(("pad", "pad_h", "pad_w"))
 
 
@@ -34,6 +36,30 @@ _PADS = frozenset(("pad", "pad_h", "pad_w"))
 def _bn_preset(moving_average_fraction: float, eps: float) -> Fields:
     given = {"moving_average_fraction": moving_average_fraction, "eps": eps, "param": _FROZEN}
     return rule_of("BatchNorm").params(given)
+
+
+@lru_cache(maxsize=1024)
+def _conv_preset(num_output: int, kernel_size: int, stride: int) -> Fields | None:
+    """The fields of a plain convolution, as networks have hundreds of; None where they are wrong: its layer says how."""
+    try:
+        return rule_of("Convolution").params(_conv_fields(num_output, kernel_size, stride, {}))
+    except NetgenError:
+        return None
+
+
+def _conv_fields(num_output: int, kernel_size: Size, stride: Size, fields: dict[str, Any]) -> dict[str, Any]:
+    kernel = None if "kernel_h" in fields or "kernel_w" in fields else kernel_size
+    padded = not _PADS.isdisjoint(fields)
+    if kernel is not None and not padded:
+        fields["pad"] = same_padding(kernel, fields.get("dilation") or 1)
+    elif not padded:
+        dilation = _each(fields.get("dilation") or 1) or [1]
+        fields["pad_h"] = same_padding(fields.get("kernel_h", 1), dilation[0])
+        fields["pad_w"] = same_padding(fields.get("kernel_w", 1), dilation[-1])
+    step = None if "stride_h" in fields or "stride_w" in fields else stride
+    fields.setdefault("bias_term", "bias_filler" in fields)
+    fields.setdefault("weight_filler", _XAVIER)
+    return {"num_output": num_output, "kernel_size": kernel, "stride": step, **fields}
 
 
 def _each(value: Size) -> list[int]:
@@ -83,18 +109,11 @@ class Verbs:
         Written without a bias (a BatchNorm usually follows) and with a xavier filler, unless told otherwise; even
         kernels have no padding unless ``pad`` is given.
         """
-        kernel = None if "kernel_h" in fields or "kernel_w" in fields else kernel_size
-        padded = not _PADS.isdisjoint(fields)
-        if kernel is not None and not padded:
-            fields["pad"] = same_padding(kernel, fields.get("dilation") or 1)
-        elif not padded:
-            dilation = _each(fields.get("dilation") or 1) or [1]
-            fields["pad_h"] = same_padding(fields.get("kernel_h", 1), dilation[0])
-            fields["pad_w"] = same_padding(fields.get("kernel_w", 1), dilation[-1])
-        step = None if "stride_h" in fields or "stride_w" in fields else stride
-        fields.setdefault("bias_term", "bias_filler" in fields)
-        fields.setdefault("weight_filler", _XAVIER)
-        return self.layer("Convolution", num_output=num_output, kernel_size=kernel, stride=step, **fields)
+        if _NAMES.issuperset(fields) and type(num_output) is type(kernel_size) is type(stride) is int:
+            preset = _conv_preset(num_output, kernel_size, stride)
+            if preset is not None:
+                return self.layer("Convolution", params=preset, **fields)
+        return self.layer("Convolution", **_conv_fields(num_output, kernel_size, stride, fields))
 
     def deconv(self, num_output: int, kernel_size: int, stride: int = 1, **fields: Any) -> Net:
         """A Deconvolution, which multiplies the size by ``stride`` where kernel_size - stride is even.
