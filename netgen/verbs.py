@@ -40,7 +40,7 @@ def _bn_preset(moving_average_fraction: float, eps: float) -> Fields:
 
 @lru_cache(maxsize=1024)
 def _conv_preset(num_output: int, kernel_size: int, stride: int) -> Fields | None:
-    """The fields of a plain convolution, as networks have hundreds of; None where they are wrong: its layer says how."""
+    """The fields of a plain convolution, as networks have hundreds of; None where wrong: its layer says how."""
     try:
         return rule_of("Convolution").params(_conv_fields(num_output, kernel_size, stride, {}))
     except NetgenError:
