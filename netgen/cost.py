@@ -74,15 +74,16 @@ def layer_costs(layers: Sequence[ShapedLayer]) -> list[LayerCost]:
 def _cost(shaped: ShapedLayer, owned: set[str]) -> LayerCost:
     layer, kind, bottoms, tops, shapes = shaped
     sizes = [count(shape) for shape in shapes]
-    specs = layer.params.get("param", ())
-    for i, spec in enumerate(specs[: len(sizes)]):
+    held, read = sum(sizes), sum([count(shape) for shape in bottoms])
+    written = [count(shape) for shape in tops]
+    for i, spec in enumerate(layer.params.get("param", ())[: len(sizes)]):
         name = spec.get("name", "")
         if name and name in owned:
             sizes[i] = 0
         elif name:
             owned.add(name)
     statistics = sum(sizes[len(sizes) - kind.statistics() :]) if kind.statistics() else 0
-    own = sum(count(top) for name, top in zip(layer.tops, tops, strict=True) if name not in layer.bottoms)
+    own = sum([size for name, size in zip(layer.tops, written, strict=True) if name not in layer.bottoms])
     moves = not kind.shares_memory
     return LayerCost(
         weights=sum(sizes) - statistics,
@@ -90,8 +91,8 @@ def _cost(shaped: ShapedLayer, owned: set[str]) -> LayerCost:
         macs=kind.macs(bottoms, tops) if kind.counted else None,
         flops=kind.flops(bottoms, tops) if kind.counted else None,
         activations=own if moves else 0,
-        bytes_read=BYTES * (sum(map(count, bottoms)) + sum(map(count, shapes))) if moves else 0,
-        bytes_written=BYTES * sum(map(count, tops)) if moves else 0,
+        bytes_read=BYTES * (read + held) if moves else 0,
+        bytes_written=BYTES * sum(written) if moves else 0,
     )
 
 

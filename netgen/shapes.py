@@ -10,7 +10,7 @@ from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.graph import EMPTY, Fields, Graph, Layer, Literal
 from netgen.layers import find
-from netgen.layers.base import LayerType, Shape, check_size, count, text
+from netgen.layers.base import INT_MAX, LayerType, Shape, check_size, count, text
 from netgen.layers.fillers import check_filler
 from netgen.schema import FIELDS
 from netgen.wiring import State, Wiring
@@ -222,7 +222,7 @@ def _check_given(layer: Layer, tops: Sequence[Shape], given: Mapping[str, Shape]
 
 def _check_counts(layer: Layer, kind: LayerType) -> None:
     for what, names, (least, most) in (("bottom", layer.bottoms, kind.bottoms), ("top", layer.tops, kind.tops)):
-        if len(names) < least or (most is not None and len(names) > most):
+        if not least <= len(names) <= (INT_MAX if most is None else most):
             span = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
             raise NetgenError(f"takes {span} {what}{'' if least == most == 1 else 's'}, got {len(names)}")
     if kind.same_count and len(layer.bottoms) != len(layer.tops):
@@ -230,8 +230,8 @@ def _check_counts(layer: Layer, kind: LayerType) -> None:
     if kind.refuses_in_place and set(layer.bottoms) & set(layer.tops):
         raise NetgenError("does not work in place; give it a top of its own")
     for field, names in (("loss_weight", layer.tops), ("propagate_down", layer.bottoms)):
-        values = layer.params.get(field, ())
-        if len(values) not in (0, len(names)):
+        values = layer.params.get(field)
+        if values and len(values) != len(names):
             raise NetgenError(f"{field} must be given once for each of its {len(names)} blobs, got {len(values)}")
 
 

@@ -135,6 +135,8 @@ def test_what_cannot_be_counted_is_listed() -> None:
         ),
         ("soeaver__caffe-model__cls__resnet__deploy_resnet18-priv", 224, 11_689_512, 1_814_073_344),
         ("soeaver__caffe-model__cls__resnet__deploy_resnet50", 224, 25_557_032 + 64, 3_857_973_248),  # a bias in conv1
+        ("KaimingHe__deep-residual-networks__prototxt__ResNet-101-deploy", 224, 44_549_160, 7_570_194_432),
+        ("Robert-JunWang__Pelee__model__voc__deploy_merged", 304, 5_417_188, 1_204_968_960),
         ("soeaver__caffe-model__cls__vgg__deploy_vgg16-tf", 224, 138_357_544, 15_470_264_320),
         (
             "happynear__caffe-windows__examples__GoogLeNet__googlenet_deploy_prob@df96ca3e",
@@ -148,3 +150,8 @@ def test_published_figures_of_real_files(file: str, size: int, weights: int, mac
     net = netgen.load(shared / "corpus" / "caffe" / f"{file}.prototxt")
     totals = analyze(net, inputs={"data": (1, 3, size, size)}).totals()
     assert (totals["weights"], totals["macs"]) == (weights, macs)
+
+
+def test_netscope_on_a_real_file(shared: Path) -> None:
+    name = "intel__caffe__models__intel_optimized_models__int8__mobilenet_v1_int8_full_conv_perf.prototxt"
+    assert analyze(netgen.load(shared / "corpus" / "caffe" / name)).convention("netscope") == {"macc": 573_783_040}
