@@ -165,9 +165,23 @@ def _graph(data: bytes, name: str, remarks: Remarks) -> Graph:
         data = _without_foreign(data, caffe_pb2, remarks)
         graph = from_message(caffe_pb2.NetParameter.FromString(data))
         _remark_unknown(data, "NetParameter", "net", "", remarks)
+        return _decoded(graph)
     except (DecodeError, UnicodeDecodeError, _MalformedError):
         raise ParseError(name, 0, 0, f"{_culprit(data, caffe_pb2)}; load the .prototxt of the network") from None
-    return graph
+
+
+def _decoded(graph: Graph) -> Graph:
+    """The network with every string a string: protobuf gives one that is no UTF-8 as bytes, or not at all."""
+
+    def text(value: Any) -> Any:
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "surrogateescape")
+        if isinstance(value, tuple):
+            return tuple(map(text, value))
+        return Fields({key: text(each) for key, each in value.items()}) if isinstance(value, Fields) else value
+
+    layers = [Layer(*map(text, (each.name, each.type, each.bottoms, each.tops, each.params))) for each in graph.layers]
+    return Graph(text(graph.name), layers, text(graph.params))
 
 
 def _without_foreign(data: bytes, messages: Any, remarks: Remarks) -> bytes:

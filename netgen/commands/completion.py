@@ -5,6 +5,9 @@ from __future__ import annotations
 from netgen.commands import COMMANDS
 from netgen.commands.common import PROGRAM, parser_for
 
+ANALYSES = ("report", "lint", "diff")
+"""The commands that take a network and what ``netgen report`` takes."""
+
 
 def run(words: list[str]) -> int:
     """Print a completion script for a shell."""
@@ -14,5 +17,9 @@ def run(words: list[str]) -> int:
     options = parser.parse_args(words)
     from netgen.templating import render
 
-    print(render("completion.sh.j2", None, shell=options.shell, commands=list(COMMANDS), program=PROGRAM))
+    print(
+        render(
+            "completion.sh.j2", None, shell=options.shell, commands=list(COMMANDS), analyses=ANALYSES, program=PROGRAM
+        )
+    )
     return 0
