@@ -17,7 +17,8 @@ def run(words: list[str]) -> int:
     options = parser.parse_args(words)
     from netgen.templating import render
 
-    print(
+    script = {"shell": options.shell, "commands": list(COMMANDS), "analyses": ANALYSES, "program": PROGRAM}
+    print(render("completion.sh.j2", None, **script))
         render(
             "completion.sh.j2", None, shell=options.shell, commands=list(COMMANDS), analyses=ANALYSES, program=PROGRAM
         )
