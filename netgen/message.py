@@ -87,6 +87,9 @@ def _value(value: Any, kind: str, of: str | None) -> Any:
         return _fields(value, of or "")
     if kind == "float":
         return shortest_float32(value)
+    if kind == "string" and isinstance(value, bytes):
+        # What protobuf hands out for a string that is no UTF-8.
+        return value.decode("utf-8", "surrogateescape")
     if kind == "enum":
         return next(name for name, number in ENUMS[of or ""].items() if number == value)
     return value

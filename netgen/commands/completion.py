@@ -19,8 +19,4 @@ def run(words: list[str]) -> int:
 
     script = {"shell": options.shell, "commands": list(COMMANDS), "analyses": ANALYSES, "program": PROGRAM}
     print(render("completion.sh.j2", None, **script))
-        render(
-            "completion.sh.j2", None, shell=options.shell, commands=list(COMMANDS), analyses=ANALYSES, program=PROGRAM
-        )
-    )
     return 0

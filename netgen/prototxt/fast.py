@@ -14,10 +14,11 @@ from typing import Any
 from netgen.graph import EMPTY, Fields, Layer
 from netgen.prototxt.scalars import Field, ScalarError, Table, table_of
 
-# name : value | name { | } | comment | anything else, which is not plain
+# name : value | name { | } | comment | anything else, which is not plain. Possessive, so that a long run of blanks or
+# letters is gone through once.
 _STATEMENT = re.compile(
-    r"""\s*(?:([A-Za-z_]\w*)\s*(?: :\s*("[^"\\\n]*"|[\w.+-]+|'[^'\\\n]*')\s*[,;]? | :?\s*(\{) )"""
-    r"""| (\}) | \#[^\n]* | (\S) )""",
+    r"""\s*+(?:([A-Za-z_]\w*+)\s*+(?: :\s*+("[^"\\\n]*+"|[\w.+-]++|'[^'\\\n]*+')\s*+[,;]? | :?\s*+(\{) )"""
+    r"""| (\}) | \#[^\n]*+ | \Z | (\S[\s\S]*+) )""",
     re.VERBOSE | re.ASCII,
 )
 _CHUNK = 1 << 16
