@@ -28,6 +28,8 @@ class ShapedLayer(NamedTuple):
 
 _KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]]] = {}
 """What was found of layers, by all that it hangs on; networks and their variants repeat themselves."""
+_ALL_KNOWN: set[Fields] = set()
+"""Fields of layers in which there was nothing that the schema lacks."""
 _KNOWN_SIZE = 1 << 14
 
 
@@ -142,6 +144,7 @@ def _lost_inputs(net: Graph, layer: Layer, blobs: Mapping[str, Shape]) -> str:
 def forget() -> None:
     """Forget what was found of layers: for measurements, and for who changes a registered layer type."""
     _KNOWN.clear()
+    _ALL_KNOWN.clear()
 
 
 def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
@@ -157,7 +160,7 @@ def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Ma
         shaped = _shape(layer, phase, blobs, given)
         if not shaped.kind.opaque:
             if len(_KNOWN) >= _KNOWN_SIZE:
-                _KNOWN.clear()
+                forget()
             _KNOWN[key] = shaped[1:]
         return shaped
     shaped = ShapedLayer(layer, *found)
@@ -261,7 +264,10 @@ def _unknown_type(layer: Layer) -> str:
 
 def _refuse_unknown_fields(layer: Layer, kind: type[LayerType]) -> None:
     """Refuse what the schema lacks: it was kept on reading, and may change the shapes."""
+    if layer.params in _ALL_KNOWN:
+        return
     if _all_known(layer.params, "LayerParameter"):
+        _ALL_KNOWN.add(layer.params)
         return
     messages = set(kind.messages)
     own = {f"{kind.messages[0]}.{name}" for name in kind.own_fields}

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
@@ -67,10 +68,11 @@ class LayerType:
         """The fields of the main message that are set; of one that the schema lacks with values read as they look."""
         if self.messages and self.messages[0] not in FIELDS["LayerParameter"]:
             self.given = {name: plain(value) for name, value in self.given.items()}
-        self.fields: Mapping[str, Any] = (
-            {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
-        )
-        """The same with the schema's defaults; a field with neither is missing, a repeated one is ()."""
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields given with the schema's defaults; one with neither is missing, a repeated one is ()."""
+        return {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
 
     def message(self, name: str) -> dict[str, Any]:
         """The fields of one of the further messages, with the schema's defaults."""
