@@ -32,7 +32,6 @@ class Analysis:
         self.layers = list(layers)
         self.costs: list[LayerCost] = layer_costs(layers)
         self.error = error
-        self._net = net
         self._net_inputs = dict(inputs)
 
     @cached_property
@@ -48,7 +47,7 @@ class Analysis:
     @cached_property
     def memory(self) -> Memory:
         """The memory of the activations."""
-        return memory(self._net, self._net_inputs, self.layers)
+        return memory(self._net_inputs, self.layers)
 
     @cached_property
     def sights(self) -> dict[str, Sight | None]:

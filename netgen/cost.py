@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 from netgen.layers.base import SAME_PLACE, LayerType, Number, Shape, count
 
 if TYPE_CHECKING:
-    from netgen.graph import Graph
     from netgen.shapes import ShapedLayer
 
 BYTES = 4
@@ -107,7 +106,7 @@ class Memory(NamedTuple):
     """The layer at which that is."""
 
 
-def memory(net: Graph, inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory:
+def memory(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory:
     """The memory of the activations, as Caffe holds it and as a planner could; nothing of weights or workspaces.
 
     A net's outputs, blobs that nobody reads, stay until the end.
@@ -137,15 +136,15 @@ def memory(net: Graph, inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer
                 continue
             # Whoever reads the top later reads this memory; if nobody does, it is an output of the net.
             last[buffers[name]] = end
-    return _peak(net, layers, sizes, births, last)
+    return _peak(layers, sizes, births, last)
 
 
-def _peak(net: Graph, layers: Sequence[ShapedLayer], sizes: list[int], births: list[int], last: list[int]) -> Memory:
+def _peak(layers: Sequence[ShapedLayer], sizes: list[int], births: list[int], last: list[int]) -> Memory:
     changes = [0] * (len(layers) + 2)
     for size, birth, death in zip(sizes, births, last, strict=True):
         changes[birth] += size
         changes[death + 1] -= size
-    now, peak, where = 0, 0, net.name
+    now, peak, where = 0, 0, ""
     for change, shaped in zip(changes, layers, strict=False):
         now += change
         if now > peak:

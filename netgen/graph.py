@@ -109,7 +109,7 @@ class Layer:
         return f"<Layer {self.name!r} {self.type} {', '.join(self.bottoms)} -> {', '.join(self.tops)}>"
 
     def __str__(self) -> str:
-        return f"layer {self.name!r} ({self.type})"
+        return f"layer {self.name!r} ({self.type})" if self.type else f"layer {self.name!r}"
 
 
 # A frozen class pays for its __setattr__ on every construction; the slots' own setters go round it.

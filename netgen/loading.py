@@ -50,7 +50,7 @@ def text_of(name: str) -> str:
     """The text of a prototxt file. Raises UsageError when it cannot be read, ParseError when it is no text."""
     text = read_text(name)
     if "\0" in text:
-        raise ParseError(name, 0, 0, "this is binary data, not the text of a prototxt")
+        raise ParseError(name, 0, 0, "this is binary data, not the text of a prototxt; a .caffemodel must be named so")
     return text
 
 
@@ -122,6 +122,7 @@ def _net_of_solver(text: str, path: str) -> Graph:
         if os.path.isfile(place):
             graph = _parsed(text_of(place), place)
             if not is_solver(graph):
+                graph.notes = (*graph.notes, f"{path}: this is a solver file; read its {field} {named!r}")
                 return graph
             rule = f"this is a solver file, and names {named!r} as its net, which is a solver file too; load the net"
             raise error_at(text, path, rule, [(field, 0)])

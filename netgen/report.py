@@ -21,6 +21,8 @@ def text_report(analysis: Analysis, width: int | None = None) -> str:
     title = f"{_printable(analysis.name) or '(no name)'}, phase {analysis.phase}"
     inputs = "".join(f"input {_printable(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
     parts = [f"{title}\n{inputs}", _text(_layers(analysis), width)]
+    if analysis.error:
+        return "\n".join([*parts, f"INCOMPLETE: {_printable(analysis.error)}\n"])
     if analysis.layers:
         parts += [
             "by type\n" + _text(_types(analysis), width),
@@ -35,6 +37,8 @@ def markdown_report(analysis: Analysis) -> str:
     title = f"# {_escaped(analysis.name or '(no name)')}, phase {analysis.phase}\n"
     inputs = "".join(f"- input {_escaped(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
     totals = "".join(f"- {name}: {_escaped(value)}\n" for name, value in _totals(analysis))
+    if analysis.error:
+        return "\n".join([title, inputs, _markdown(_layers(analysis)), f"INCOMPLETE: {_escaped(analysis.error)}\n"])
     return "\n".join([
         title, inputs, _markdown(_layers(analysis)), "## By type\n", _markdown(_types(analysis)),
         "## The costliest layers\n", _markdown(_costliest(analysis)), "## Totals\n", totals,
@@ -101,12 +105,16 @@ def _totals(analysis: Analysis) -> list[tuple[str, str]]:
         ("macs", f"{_count(totals['macs'])} multiply-adds of matrix products"),
         ("flops", f"{_count(totals['flops'])} operations"),
         ("activation memory", f"{_bytes(totals['activation_bytes'])} as Caffe holds it"),
-        ("peak with reuse", f"{_bytes(totals['peak_activation_bytes'])} at {analysis.memory.peak_layer}"),
+        ("peak with reuse", f"{_bytes(totals['peak_activation_bytes'])}{_at(analysis.memory.peak_layer)}"),
         ("moved", f"{_bytes(totals['bytes_read'])} read, {_bytes(totals['bytes_written'])} written"),
     ]
     if analysis.uncounted:
         pairs.append(("not counted", ", ".join(analysis.uncounted)))
     return pairs
+
+
+def _at(layer: str) -> str:
+    return f" at {layer}" if layer else ""
 
 
 def _count(number: int | None) -> str:

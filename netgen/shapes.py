@@ -83,7 +83,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
             if "param" in layer.params:
                 _check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
-            raise NetgenError(f"{layer}: {error}{_lost_inputs(net, layer, blobs)}") from None
+            raise NetgenError(f"{layer}: {error}{_why_missing(net, layer, state, blobs)}") from None
         for name, shape in zip(layer.tops, shaped.tops, strict=True):
             blobs[name] = shape
         yield shaped
@@ -100,7 +100,9 @@ def given_shapes(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] |
     if state.phase not in ("TRAIN", "TEST"):
         raise UsageError(f"phase must be TRAIN or TEST, got {shown(state.phase)}")
     given = {}
-    anything: Mapping[str, Any] = inputs or {}
+    anything: Any = inputs or {}
+    if not isinstance(anything, Mapping):
+        raise UsageError(f"inputs must be a dict of shapes by blob name, got {shown(inputs)}")
     for name, shape in anything.items():
         dims = list(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else None
         if dims is None or not all(hasattr(dim, "__index__") for dim in dims):
@@ -135,10 +137,23 @@ def input_shapes(net: Graph, given: Mapping[str, Sequence[int]]) -> dict[str, Sh
     return blobs
 
 
-def _lost_inputs(net: Graph, layer: Layer, blobs: Mapping[str, Shape]) -> str:
-    """Why a bottom is unknown although an ``input:`` field has its name."""
-    lost = [name for name in layer.bottoms if name in net.inputs and name not in blobs]
-    return f" (no input_shape or input_dim says the shape of the input {lost[0]!r})" if lost else ""
+def _why_missing(net: Graph, layer: Layer, state: State, blobs: Mapping[str, Shape]) -> str:
+    """Why a bottom is not there although the file has its name."""
+    for name in layer.bottoms:
+        if name in blobs:
+            continue
+        if name in net.inputs:
+            return f" (no input_shape or input_dim says the shape of the input {name!r})"
+        makers = [each for each in net.layers if name in each.tops and each is not layer]
+        if any(state.has(each) for each in makers):
+            return f"; layer {makers[0].name!r} makes it later: the order is wrong, or the layers form a cycle"
+        if makers:
+            other = "TRAIN" if state.phase == "TEST" else "TEST"
+            there = State(other, state.level, state.stages).has(makers[0])
+            return f"; layer {makers[0].name!r} makes it, and is not in {state}" + (
+                f" but in phase {other}" if there else ""
+            )
+    return ""
 
 
 def forget() -> None:
@@ -176,7 +191,7 @@ def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[
     if kind.opaque:
         tops = tuple(kind.source_shapes([given.get(name) for name in layer.tops]))
     else:
-        tops = tuple(kind.shapes(bottoms))
+        tops = _own_shapes(layer, kind, bottoms)
         if given:
             _check_given(layer, tops, given)
     for name, shape in zip(layer.tops, tops, strict=True):
@@ -189,6 +204,32 @@ def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[
     if len(layer.params.get("param", ())) > len(weights) and kind.counted:
         raise NetgenError(f"param may be given once for each weight ({len(weights)}), got {len(layer.params['param'])}")
     return ShapedLayer(layer, kind, bottoms, tops, weights)
+
+
+def _own_shapes(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes that the type computes, those of tops that the layer does not name left out."""
+    if not type(kind).__module__.startswith("netgen."):
+        return _checked_shapes(layer, kind, bottoms)
+    tops = tuple(kind.shapes(bottoms))
+    return tops if len(tops) == len(layer.tops) else tops[: len(layer.tops)]
+
+
+def _checked_shapes(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The same of a type of a user's own, whose mistakes are said as mistakes of the type."""
+    try:
+        tops = kind.shapes(bottoms)
+    except NetgenError:
+        raise
+    except NotImplementedError:
+        raise NetgenError("its type has no shapes(): write one that returns the list of the tops' shapes") from None
+    except Exception as error:
+        raise NetgenError(f"shapes() of its type raised {type(error).__name__}: {error}") from error
+    fits = isinstance(tops, list | tuple) and len(tops) == len(layer.tops)
+    if not fits or not all(isinstance(top, tuple) and all(isinstance(dim, int) for dim in top) for top in tops):
+        raise NetgenError(
+            f"shapes() of its type must return a list of {len(layer.tops)} tuples of whole numbers, got {shown(tops)}"
+        )
+    return tuple(tops)
 
 
 class Unknown(LayerType):

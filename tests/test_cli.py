@@ -254,7 +254,7 @@ def test_completion(run: Run, tmp_path: Path) -> None:
         (["."], 2, ".: this is a directory; name a file in it"),
         (["./"], 2, "./: this is a directory; name a file in it"),
         (["a\0b.prototxt"], 2, "a\\x00b.prototxt: cannot be read: embedded null byte"),
-        (["junk.prototxt"], 1, "junk.prototxt: this is binary data, not the text of a prototxt"),
+        (["junk.prototxt"], 1, "junk.prototxt: this is binary data, not the text of a prototxt; a .caffemodel must be named so"),
         (["conflict.prototxt"], 1, "conflict.prototxt:2:1: this is a git conflict marker; choose one side of the conflict and "
          "delete the markers"),
         (["cut.prototxt"], 1, "cut.prototxt:1:18: expected '}' before the end of the file, for 'layer' opened at line 1"),

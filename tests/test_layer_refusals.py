@@ -74,7 +74,7 @@ REFUSED = [
     Refused("LSTMUnit", {}, ((2, 2, 6), (1, 2, 24), (1, 2)), "1 x streams x cells", 2),
     Refused("LSTMUnit", {}, ((1, 2, 6), (1, 2, 18), (1, 2)), "must be 1x2x24", 2),
     Refused("LSTMUnit", {}, ((1, 2, 6), (1, 2, 24), (1, 3)), "must be 1x2", 2),
-    Refused("SoftmaxWithLoss", {}, ((2, 3), (2,)), "takes 1 top, got 2", 2),
+    Refused("SoftmaxWithLoss", {}, ((2, 3), (2,)), "takes 0 to 1 tops, got 2", 2),
     Refused("SoftmaxWithLoss", {}, ((2, 0), (2,)), "no values"),
     Refused("SoftmaxWithLoss", {}, ((2, 3, 4, 4), (2, 4)), "one label for each prediction: 32"),
     Refused("HingeLoss", {}, ((2, 3), ()), "got 2x3 and ()"),

@@ -73,3 +73,32 @@ def test_a_registered_type_may_have_a_message_of_its_own() -> None:
     assert infer_shapes(again)["w"] == (1, 6, 8, 8)
     with pytest.raises(netgen.NetgenError, match="no field 'other_param'"):
         net.waves(name="v", other_param={"count": 3})
+
+
+def mistaken(result: object) -> type[netgen.LayerType]:
+    return type("Mistaken", (netgen.LayerType,), {"shapes": lambda _self, _bottoms: result, "__module__": __name__})
+
+
+@pytest.mark.parametrize("result", [(1, 3, 8, 8), [(1, 3), (1, 3)], None, [(1, 2.5)], []])
+def test_what_shapes_must_return_is_said(result: object) -> None:
+    netgen.register(mistaken(result))
+    net = netgen.Net().input(1, 3, 8, 8).mistaken(name="m")
+    with pytest.raises(netgen.NetgenError) as error:
+        infer_shapes(net)
+    assert str(error.value) == (
+        f"layer 'm' (Mistaken): shapes() of its type must return a list of 1 tuples of whole numbers, got {result!r}"
+    )
+
+
+def test_mistakes_in_a_type_of_ones_own_name_the_layer() -> None:
+    broken = type("Broken", (netgen.LayerType,), {"shapes": lambda _self, bottoms: bottoms[3], "__module__": __name__})
+    netgen.register(broken)
+    netgen.register(type("Empty", (netgen.LayerType,), {"__module__": __name__}))
+    with pytest.raises(
+        netgen.NetgenError, match=r"layer 'b' \(Broken\): shapes\(\) of its type raised IndexError: tuple index"
+    ):
+        infer_shapes(netgen.Net().input(1, 3, 8, 8).broken(name="b"))
+    with pytest.raises(netgen.NetgenError, match=r"layer 'e' \(Empty\): its type has no shapes\(\)"):
+        infer_shapes(netgen.Net().input(1, 3, 8, 8).empty(name="e"))
+    with pytest.raises(netgen.NetgenError, match=r"netgen.register takes a subclass of netgen.LayerType, got 3"):
+        netgen.register(3)  # type: ignore[arg-type]

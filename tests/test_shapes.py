@@ -251,3 +251,33 @@ def test_empty_blobs_pass_where_caffe_sets_up_no_array_over_them() -> None:
     net = netgen.Net().input(0, 3, 8, 8).conv(4, 3, pad=0, name="c").pool(2, name="p").relu(name="r", in_place=False)
     net.scale(name="s", bias_term=True, in_place=False).eltwise(bottom=["s", "p"], name="e")
     assert infer_shapes(net)["e"] == (0, 4, 3, 3)
+
+
+def test_a_loss_needs_no_top() -> None:
+    # net.cpp, Init: AutoTopBlobs of a LossLayer gives it the top that the file leaves out.
+    net = netgen.parse_prototxt(
+        'layer { name: "x" type: "Input" top: "x" top: "l" input_param { shape { dim: [2, 5] } shape { dim: 2 } } }'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "l" }'
+    )
+    assert netgen.infer_shapes(net) == {"x": (2, 5), "l": (2,)}
+    assert netgen.analyze(net).totals()["layers"] == 2
+    accuracy = netgen.parse_prototxt(net.to_prototxt().replace("SoftmaxWithLoss", "Accuracy"))
+    with pytest.raises(netgen.NetgenError, match="takes 1 to 2 tops, got 0"):
+        netgen.infer_shapes(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        ('layer { name: "a" type: "ReLU" bottom: "b" top: "a" } layer { name: "b" type: "ReLU" bottom: "a" top: "b" }',
+         "layer 'a' (ReLU): no layer before it makes the bottom 'b'; layer 'b' makes it later: the order is wrong, or the "
+         "layers form a cycle"),
+        ('layer { name: "d" type: "Data" top: "d" include { phase: TRAIN } } layer { name: "a" type: "ReLU" bottom: "d" top: "a" }',
+         "layer 'a' (ReLU): no layer before it makes the bottom 'd'; layer 'd' makes it, and is not in phase TEST but in "
+         "phase TRAIN"),
+    ],
+)  # fmt: skip
+def test_why_a_bottom_is_missing(layers: str, text: str) -> None:
+    with pytest.raises(netgen.NetgenError) as error:
+        netgen.infer_shapes(netgen.parse_prototxt(layers))
+    assert str(error.value) == text

@@ -10,6 +10,7 @@ from netgen.commands.report import add_state_options, inputs_of
 
 if TYPE_CHECKING:
     from netgen.comparison import Comparison
+    from netgen.graph import Layer
 
 
 def run(words: list[str]) -> int:
@@ -47,13 +48,22 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield f"net: {_change(change)}"
     for sign, layers in (("-", found.removed), ("+", found.added), (">", found.moved)):
         for layer in layers:
-            yield f"{sign} {layer}" + (" moved" if sign == ">" else "")
+            yield f"{sign} {layer}{_rules(layer)}" + (" moved" if sign == ">" else "")
     for each in found.changed:
         yield f"~ {each.new}: {'; '.join(_change(change) for change in each.fields)}"
     for change in found.shapes:
         yield f"blob {change.path!r}: {change.old} -> {change.new}"
     for change in found.costs:
         yield f"{change.path}: {change.old:,} -> {change.new:,} ({change.new - change.old:+,})"
+
+
+def _rules(layer: Layer) -> str:
+    """The phase rules by which layers of one name are told apart."""
+    return "".join(
+        f" {what} {', '.join(f'{key} {_shown(value)}' for key, value in rule.items())}"
+        for what in ("include", "exclude")
+        for rule in layer.params.get(what, ())
+    )
 
 
 def _change(change: Any) -> str:

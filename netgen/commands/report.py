@@ -39,7 +39,9 @@ def run(words: list[str]) -> int:
 
 def add_state_options(parser: Any) -> None:
     """The options that say which network of a file is meant, and the sizes of its inputs."""
-    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="the phase (default TEST)")
+    parser.add_argument(
+        "--phase", type=str.upper, choices=("TEST", "TRAIN"), default="TEST", help="the phase (default TEST)"
+    )
     parser.add_argument("--stage", action="append", default=[], metavar="NAME", help="a stage; may be given again")
     parser.add_argument("--level", type=int, default=0, metavar="N", help="the level (default 0)")
     parser.add_argument(

@@ -26,7 +26,9 @@ def run(words: list[str]) -> int:
     parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--templates", metavar="DIR", help="a folder whose templates go before netgen's")
-    parser.add_argument("--phase", choices=("TRAIN", "TEST"), help="only the layers of this phase (default all)")
+    parser.add_argument(
+        "--phase", type=str.upper, choices=("TRAIN", "TEST"), help="only the layers of this phase (default all)"
+    )
     parser.add_argument(
         "--stage", action="append", default=[], metavar="NAME", help="of this stage; may be given again"
     )

@@ -38,9 +38,11 @@ def register(kind: type[LayerType]) -> type[LayerType]:
         net.sine(name="wave")
     """
     from netgen.errors import NetgenError
-    from netgen.layers.base import verb_of
+    from netgen.layers.base import LayerType, verb_of
     from netgen.rules import RULES
 
+    if not isinstance(kind, type) or not issubclass(kind, LayerType):
+        raise NetgenError(f"netgen.register takes a subclass of netgen.LayerType, got {kind!r}")
     name, verb = kind.__name__, kind.verb or verb_of(kind.__name__)
     if name in TYPES or verb in VERBS:
         raise NetgenError(f"layer type {name!r}: the type or its verb {verb!r} is known already; choose another name")

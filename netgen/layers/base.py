@@ -39,7 +39,7 @@ class LayerType:
     bottoms: tuple[int, int | None] = (1, 1)
     """The least and most bottoms; None is any number."""
     tops: tuple[int, int | None] = (1, 1)
-    """The least and most tops; None is any number."""
+    """The least and most tops; None is any number. Losses need none: Caffe adds what they lack (AutoTopBlobs)."""
     same_count: bool = False
     """Whether there must be as many tops as bottoms."""
     weights: int = 0

@@ -51,6 +51,9 @@ class Convolution(LayerType):
             self._out(size, k, s, p, d)
             for size, k, s, p, d in zip(bottoms[0][axis + 1 :], kernel, stride, pad, dilation, strict=True)
         )
+        if min(spatial, default=1) < 0:
+            sizes = f"kernel {text(tuple(kernel))}, pad {text(tuple(pad))}, dilation {text(tuple(dilation))}"
+            raise NetgenError(f"the kernel is larger than the padded bottom {text(bottoms[0])}: {sizes}")
         if 0 in spatial:
             raise NetgenError(f"the output would be empty ({text(spatial)}); its bottom is {text(bottoms[0])}")
         top = (*bottoms[0][:axis], self.fields["num_output"], *spatial)
@@ -102,6 +105,8 @@ class Convolution(LayerType):
     def _check_channels(self, bottoms: Sequence[Shape], axis: int) -> None:
         fields = self.fields
         out, group, channels = fields.get("num_output", 0), fields["group"], bottoms[0][axis]
+        if "num_output" not in self.given:
+            raise NetgenError("num_output is required and was not given")
         if out < 1 or group < 1:
             raise NetgenError(f"num_output and group must be 1 or more, got num_output={out}, group={group}")
         if out % group:

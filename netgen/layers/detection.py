@@ -158,6 +158,7 @@ class MultiBoxLoss(LayerType):
 
     messages = ("multibox_loss_param", "loss_param")
     bottoms = (4, 4)
+    tops = (0, 1)
     required = ("num_classes",)
     verb = "multibox_loss"
     counted = False

@@ -22,6 +22,7 @@ class SoftmaxWithLoss(LayerType):
 
     messages = ("loss_param", "softmax_param")
     bottoms = (2, 2)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         scores, labels = bottoms
@@ -45,6 +46,7 @@ class EuclideanLoss(LayerType):
     """
 
     bottoms = (2, 2)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         first, second = bottoms
@@ -71,6 +73,7 @@ class SigmoidCrossEntropyLoss(LayerType):
 
     messages = ("loss_param",)
     bottoms = (2, 2)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         first, second = bottoms
@@ -95,6 +98,7 @@ class HingeLoss(LayerType):
 
     messages = ("hinge_loss_param",)
     bottoms = (2, 2)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         check_batch(*bottoms)
@@ -114,6 +118,7 @@ class MultinomialLogisticLoss(LayerType):
     """
 
     bottoms = (2, 2)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         check_batch(*bottoms)
@@ -137,7 +142,7 @@ class InfogainLoss(LayerType):
 
     messages = ("infogain_loss_param", "loss_param", "softmax_param")
     bottoms = (2, 3)
-    tops = (1, 2)
+    tops = (0, 2)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         scores, labels = bottoms[:2]
@@ -174,6 +179,7 @@ class ContrastiveLoss(LayerType):
 
     messages = ("contrastive_loss_param",)
     bottoms = (3, 3)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         first, second, similar = bottoms
@@ -202,6 +208,7 @@ class SmoothL1Loss(LayerType):
 
     messages = ("smooth_l1_loss_param",)
     bottoms = (2, 4)
+    tops = (0, 1)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         first = bottoms[0]

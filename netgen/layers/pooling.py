@@ -31,6 +31,9 @@ class Pooling(LayerType):
         kernel, stride, pad = self._window(bottoms[0])
         floor = self._floors()
         sizes = pooled(bottoms[0][2:], kernel, stride, pad, floor=floor)
+        if min(sizes) < 0:
+            what = f"kernel {text(kernel)}, pad {text(pad)}"
+            raise NetgenError(f"the kernel is larger than the padded bottom {text(bottoms[0])}: {what}")
         return [(*bottoms[0][:2], *sizes)] * len(self.layer.tops)
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
