@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
-from netgen.graph import EMPTY, Fields, Graph, Layer, Literal
+from netgen.graph import EMPTY, Graph, Layer
 from netgen.layers import find
 from netgen.layers.base import INT_MAX, LayerType, Shape, check_size, count, text
 from netgen.layers.fillers import check_filler
-from netgen.schema import FIELDS
+from netgen.unknown import ALL_KNOWN, refuse_unknown_fields, unknown_type
 from netgen.wiring import State, Wiring
 
 
@@ -28,8 +28,6 @@ class ShapedLayer(NamedTuple):
 
 _KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]]] = {}
 """What was found of layers, by all that it hangs on; networks and their variants repeat themselves."""
-_ALL_KNOWN: set[Fields] = set()
-"""Fields of layers in which there was nothing that the schema lacks."""
 _KNOWN_SIZE = 1 << 14
 
 
@@ -159,7 +157,7 @@ def _why_missing(net: Graph, layer: Layer, state: State, blobs: Mapping[str, Sha
 def forget() -> None:
     """Forget what was found of layers: for measurements, and for who changes a registered layer type."""
     _KNOWN.clear()
-    _ALL_KNOWN.clear()
+    ALL_KNOWN.clear()
 
 
 def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
@@ -247,10 +245,10 @@ def _kind(layer: Layer, phase: str, given: Mapping[str, Shape]) -> LayerType:
     told = bool(layer.type and layer.tops) and given.keys() >= set(layer.tops)
     if kind_class is None:
         if not told:
-            raise NetgenError(_unknown_type(layer))
+            raise NetgenError(unknown_type(layer))
         return Unknown(layer, phase)
     if not (told and kind_class.opaque):
-        _refuse_unknown_fields(layer, kind_class)
+        refuse_unknown_fields(layer, kind_class)
     return kind_class(layer, phase)
 
 
@@ -289,57 +287,3 @@ def _check_shared(layer: Layer, weights: Sequence[Shape], shared: dict[str, tupl
         permissive = spec.get("share_mode") == "PERMISSIVE"
         if (count(owned) != count(shape)) if permissive else (owned != shape):
             raise NetgenError(f"shares weight {name!r} ({text(shape)}) with layer {owner!r}, where it is {text(owned)}")
-
-
-def _unknown_type(layer: Layer) -> str:
-    if not layer.type:
-        return "has no type; say which layer it is"
-    from netgen.layers.index import TYPES
-
-    near = did_you_mean(layer.type, TYPES)
-    return (
-        f"the type is not known, so its shapes are not{near or ''} (a type of your own: netgen.register; or give the "
-        "shapes of all its tops as inputs)"
-    )
-
-
-def _refuse_unknown_fields(layer: Layer, kind: type[LayerType]) -> None:
-    """Refuse what the schema lacks: it was kept on reading, and may change the shapes."""
-    if layer.params in _ALL_KNOWN:
-        return
-    if _all_known(layer.params, "LayerParameter"):
-        _ALL_KNOWN.add(layer.params)
-        return
-    messages = set(kind.messages)
-    own = {f"{kind.messages[0]}.{name}" for name in kind.own_fields}
-    stack: list[tuple[str, Fields, str]] = [("", layer.params, "LayerParameter")]
-    while stack:
-        path, fields, message = stack.pop()
-        rows = FIELDS[message]
-        for name, value in fields.items():
-            row = rows.get(name)
-            if row is None and (path + name in own or name in messages):
-                continue
-            if row is None or isinstance(value, Literal):
-                what = f"the value {value} of" if row is not None else "the field"
-                near = did_you_mean(name, rows) if row is None else ""
-                raise NetgenError(f"{what} {path + name!r} is not known, and could change its shapes{near}")
-            if row[2] == "message":
-                inner = value if row[1] == "repeated" else (value,)
-                stack += [(f"{path}{name}.", each, row[3] or "") for each in inner]
-
-
-def _all_known(fields: Fields, message: str) -> bool:
-    """Whether the schema has all of these fields and values; quick, as it nearly always is so."""
-    rows = FIELDS[message]
-    if not fields.keys() <= rows.keys():
-        return False
-    for name, value in fields.items():
-        kind = type(value)
-        if kind is Literal or (kind is Fields and not _all_known(value, rows[name][3] or "")):
-            return False
-        if kind is tuple and value and type(value[0]) in (Fields, Literal):
-            of = rows[name][3] or ""
-            if not all(type(each) is Fields and _all_known(each, of) for each in value):
-                return False
-    return True
