@@ -78,7 +78,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
                 wiring.check_blobs(layer)
                 wiring.add(layer)
             shaped = _shape_again(layer, state.phase, blobs, given)
-            if "param" in layer.params:
+            if "param" in layer.params and any("name" in spec for spec in layer.params["param"]):
                 _check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
             raise NetgenError(f"{layer}: {error}{_why_missing(net, layer, state, blobs)}") from None

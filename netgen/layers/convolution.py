@@ -76,10 +76,13 @@ class Convolution(LayerType):
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         axis = canonical_axis(self.fields["axis"], bottoms[0])
-        weight = self.weight_shapes(bottoms)[0]
+        fields, channels = self.fields, bottoms[0][axis]
+        weights = channels * (fields["num_output"] // fields["group"])
+        for size in self._window(len(bottoms[0]) - axis - 1)[0]:
+            weights *= size
         # Each weight meets each position of the smaller side once: the output's, or the bottom's when transposed.
         sides = bottoms if self._transposed else tops
-        return sum(count(weight) * count(side, 0, axis) * count(side, axis + 1) for side in sides)
+        return sum([weights * count(side, 0, axis) * count(side, axis + 1) for side in sides])
 
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         if len(bottoms[0]) != 4 or self.fields["axis"] not in (1, -3):
