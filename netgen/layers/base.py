@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
@@ -69,10 +68,15 @@ class LayerType:
         if self.messages and self.messages[0] not in FIELDS["LayerParameter"]:
             self.given = {name: plain(value) for name, value in self.given.items()}
 
-    @cached_property
-    def fields(self) -> Mapping[str, Any]:
-        """The fields given with the schema's defaults; one with neither is missing, a repeated one is ()."""
-        return {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
+    fields: Mapping[str, Any]
+    """The fields given with the schema's defaults; one with neither is missing, a repeated one is ()."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Worked out when first asked for: half of the types never do. (cached_property takes a lock in Python 3.11.)
+        if name != "fields":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.fields = {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
+        return self.fields
 
     def message(self, name: str) -> dict[str, Any]:
         """The fields of one of the further messages, with the schema's defaults."""
