@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from netgen.errors import UsageError
+from netgen.errors import ParseError, UsageError
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -23,6 +23,14 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what some shells write
         return data.decode("utf-16", "replace")
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def text_of(name: str) -> str:
+    """The text of a prototxt file. Raises UsageError when it cannot be read, ParseError when it is no text."""
+    text = read_text(name)
+    if "\0" in text:
+        raise ParseError(name, 0, 0, "this is binary data, not the text of a prototxt; a .caffemodel must be named so")
+    return text
 
 
 def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:

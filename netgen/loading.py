@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from netgen.builder import Net
-from netgen.errors import NetgenError, ParseError, UsageError
-from netgen.files import read_text
+from netgen.errors import NetgenError, UsageError
+from netgen.files import text_of
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
@@ -44,14 +44,6 @@ def load(path: str | os.PathLike[str]) -> Net:
     text = text_of(name)
     graph = _parsed(text, name)
     return Net(graph=_net_of_solver(text, name) if is_solver(graph) else graph)
-
-
-def text_of(name: str) -> str:
-    """The text of a prototxt file. Raises UsageError when it cannot be read, ParseError when it is no text."""
-    text = read_text(name)
-    if "\0" in text:
-        raise ParseError(name, 0, 0, "this is binary data, not the text of a prototxt; a .caffemodel must be named so")
-    return text
 
 
 def is_python(source: str) -> bool:

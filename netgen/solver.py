@@ -48,7 +48,7 @@ class Solver:
 
 def read_solver(path: str | os.PathLike[str]) -> Solver:
     """The solver in a file. Raises ParseError with line and column, UsageError when the file cannot be read."""
-    from netgen.loading import text_of
+    from netgen.files import text_of
 
     name = os.fspath(path)
     return parse_solver(text_of(name), name)

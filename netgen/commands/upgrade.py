@@ -28,7 +28,8 @@ def run(words: list[str]) -> int:
 
 def _upgraded(name: str) -> tuple[str, tuple[str, ...]]:
     """The new text of a file, and what is to be told of it."""
-    from netgen.loading import is_solver, text_of, upgraded
+    from netgen.files import text_of
+    from netgen.loading import is_solver, upgraded
     from netgen.prototxt import parse, write
 
     if name.endswith(".caffemodel"):
