@@ -37,16 +37,21 @@ class UsageError(NetgenError):
     exit_code = 2
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'X'?"`` for the known name that is nearest to ``name``, or ``""`` when none is near."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest to ``name``, None when none is near."""
     import difflib
 
-    names = list(known)
     folded: dict[str, str] = {}
-    for each in names:
+    for each in known:
         folded.setdefault(_fold(each), each)
-    nearest = difflib.get_close_matches(_fold(name), list(folded), 1, 0.6)
-    return f"; did you mean {folded[nearest[0]]!r}?" if nearest else ""
+    found = difflib.get_close_matches(_fold(name), list(folded), 1, 0.6)
+    return folded[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'X'?"`` for the known name that is nearest to ``name``, or ``""`` when none is near."""
+    found = nearest(name, known)
+    return "" if found is None else f"; did you mean {found!r}?"
 
 
 def _fold(name: str) -> str:

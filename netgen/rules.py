@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from netgen.errors import NetgenError, did_you_mean
+from netgen.errors import NetgenError, did_you_mean, nearest
 from netgen.fields import Check, Checked, FieldError, checks_of, literal, shown
 from netgen.graph import EMPTY, Fields, Layer
 from netgen.layers.index import TYPES, VERBS, TypeRow
@@ -30,23 +30,22 @@ def rule_of(type_name: str) -> LayerRule:
         if row is None:
             if not isinstance(type_name, str) or not type_name:
                 raise NetgenError(f"a layer's type must be a string that is not empty, got {shown(type_name)}")
-            near = _misspelt(type_name)
-            if near:
-                raise NetgenError(f"no layer type {type_name!r}{near} (a type of your own: netgen.register it first)")
+            known = _misspelt(type_name)
+            if known is not None:
+                way_out = f"did you mean {known!r}? (a type of your own: netgen.register it first)"
+                raise NetgenError(f"no layer type {type_name!r}; {way_out}")
         rule = RULES[type_name] = LayerRule(type_name, row or _ANY)
     return rule
 
 
-def _misspelt(type_name: str) -> str:
-    """``"; did you mean 'X'?"`` for a type that is a known one but for case or a slip; forks' CReLU or GELU are not."""
-    near = did_you_mean(type_name, TYPES)
-    known = near.split("'")[1] if near else ""
-    if not known:
-        return ""
+def _misspelt(type_name: str) -> str | None:
+    """The known type that this one is but for case or a slip of the pen; forks' CReLU or GELU are none."""
+    known = nearest(type_name, TYPES)
+    if known is None or known[0].lower() != type_name[0].lower():
+        return None
     from difflib import SequenceMatcher
 
-    slips = SequenceMatcher(None, known.lower(), type_name.lower()).ratio()
-    return near if slips > 0.9 and known[0].lower() == type_name[0].lower() else ""
+    return known if SequenceMatcher(None, known.lower(), type_name.lower()).ratio() > 0.9 else None
 
 
 class LayerRule:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import netgen
-from netgen.cli import main
 from netgen.files import read_text
 from netgen.prototxt import parse, write
 from netgen.upgrade import UpgradeError, upgrade
@@ -351,129 +346,3 @@ def test_batch_norm_statistics_are_taken_from_the_solver() -> None:
     same(layer.format("BatchNorm", rates), layer.format("BatchNorm", fixed))
     for type_name, params in (("BN", rates), ("BatchNorm", "param { lr_mult: 1 }")):
         same(layer.format(type_name, params), layer.format(type_name, params))
-
-
-# Loading, mixtures, the command
-
-
-def test_loading_keeps_a_v2_file_and_upgrades_an_old_one() -> None:
-    inputs = 'input: "a" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 '
-    new = inputs + 'layer { name: "b" type: "BatchNorm" bottom: "a" top: "b" param { } param { } param { } }'
-    assert netgen.parse_prototxt(new) == parse(new)
-    old = netgen.parse_prototxt(inputs + 'layers { name: "r" type: RELU bottom: "a" top: "r" }')
-    assert [layer.type for layer in old.layers] == ["Input", "ReLU"]
-    assert old.relu(name="more").last.name == "r"
-    # Of an input without a shape Caffe would leave nothing; here its shape can still be given.
-    assert netgen.parse_prototxt('input: "a" layers { }').inputs == ("a",)
-    assert parse("layers { name: 'r' }").params == {"layers": ({"name": "r"},)}
-
-
-def test_a_mixture_of_layer_and_layers_is_refused() -> None:
-    text = 'layer { name: "a" type: "ReLU" }\n layers { name: "b" type: RELU }'
-    rule = r"^old.prototxt:2:2: the net has both 'layer' \(V2\) and 'layers' \(V0, V1\) fields, which Caffe refuses; "
-    with pytest.raises(netgen.ParseError, match=rule):
-        netgen.parse_prototxt(text, "old.prototxt")
-    with pytest.raises(netgen.NetgenError, match="both 'layer'"):
-        upgrade(parse(text))
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old, new = tmp_path / "old.prototxt", tmp_path / "new.prototxt"
-    old.write_text('input: "a" input_shape { dim: 2 } layers { name: "s" type: SEG_ACCURACY bottom: "a" }')
-    assert main(["upgrade", str(old), "-o", str(new)]) == 0
-    assert parse(new.read_text()) == upgrade(parse(old.read_text()))
-    assert f"note: {old}: layer 's' (SEG_ACCURACY): type SEG_ACCURACY is a fork's" in capsys.readouterr().err
-    old.write_text('input: "a" layers { }')
-    assert main(["upgrade", str(old)]) == 0
-    assert capsys.readouterr().out == "layer {\n}\n"
-    old.write_text('net: "n"  # what to train\nsolver_type: ADAM base_lr: 0.5')
-    assert main(["upgrade", str(old)]) == 0
-    assert capsys.readouterr().out == 'base_lr: 0.5\nnet: "n"\ntype: "Adam"\n'
-    old.write_text('input: "a" layers { name: "b" layer { type: "conv" } } layer { }')
-    assert main(["upgrade", str(old), "-o", str(new)]) == 1
-    assert f"{old}:1:56: the net has both" in capsys.readouterr().err
-
-
-def test_a_v2_file_needs_no_upgrade_module() -> None:
-    code = "import sys, netgen; netgen.parse_prototxt('layer { }'); assert 'netgen.upgrade' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-# Broken and hostile texts
-
-SAMPLES = (
-    PADDING + 'layers { layer { name: "c" type: "conv" num_output: 2 kernelsize: 5 } bottom: "xp" top: "c" }',
-    'layers { name: "c" type: CONVOLUTION blobs_lr: 1 convolution_param { num_output: 2 kernel_size: 3 } mine { a: 1 } }',
-    'layer { name: "c" type: "Pooling" bottom: "x" top: "c" pooling_param { pool: MAX kernel_h: 3 } }\n' * 3,
-    'net: "x.prototxt"\nbase_lr: 0.1\nsolver_type: ADAM\nstepvalue: 3 stepvalue: 4\n',
-)
-
-
-def damaged(data: bytes, rng: random.Random) -> bytes:
-    if rng.random() < 0.4:
-        return data[: rng.randrange(len(data))]
-    changed = bytearray(data)
-    for _ in range(rng.randrange(1, 6)):
-        changed[rng.randrange(len(data))] = rng.randrange(256)
-    return bytes(changed)
-
-
-def loads(path: Path, data: bytes) -> bool:
-    """Whether a file with this content loads; any exception but a NetgenError goes on to the test."""
-    path.write_bytes(data)
-    net, error = load_or_refusal(path)
-    assert net is not None or error.startswith(str(path))
-    return net is not None
-
-
-def test_damaged_texts_are_read_or_refused(tmp_path: Path) -> None:
-    rng = random.Random(20140)
-    loaded = [loads(tmp_path / "n.prototxt", damaged(rng.choice(SAMPLES).encode(), rng)) for _ in range(600)]
-    assert 20 < sum(loaded) < 580
-
-
-def test_damaged_files_are_read_or_refused(shared: Path, tmp_path: Path) -> None:
-    paths = [each for kind in ("caffe", "solver") for each in sorted((shared / "corpus" / kind).iterdir())]
-    files = [data for data in (path.read_bytes() for path in paths) if 0 < len(data) < 12_000]
-    rng = random.Random(20140)
-    loaded = [loads(tmp_path / "n.prototxt", damaged(rng.choice(files), rng)) for _ in range(900)]
-    assert 20 < sum(loaded) < 850
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "layer { " * 10_000,
-        "layers { layer { x { " * 10_000,
-        "layers { type: RELU " + "x { " * 10_000 + "} " * 10_001,
-        "layers { layer { type: 'conv' " + "x < " * 10_000 + "> " * 10_000 + "} }",
-        "net_param { layers { " + "x { " * 10_000 + "} " * 10_002,
-    ],
-    ids=["V2", "V0", "V1-unknown", "V0-unknown", "solver"],
-)
-def test_deep_nesting_ends_well(text: str, tmp_path: Path) -> None:
-    loads(tmp_path / "deep.prototxt", text.encode())
-
-
-V1_LINE = 'layers { name: "a" type: CONVOLUTION bottom: "a" top: "b" convolution_param { num_output: 3 } } '
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        V1_LINE * (10_000_000 // len(V1_LINE)),
-        'name: "' + "a" * 10_000_000 + '"',
-        "input_dim: " + "1" * 10_000_000,
-        "mine: 1 " * 200_000,
-        "".join(f"mine{i}: 1 " for i in range(20_000)),
-        "layer { }" + " " * 10_000_000,
-        "layer { }" + "a" * 10_000_000,
-        'name: "' + "a" * 10_000_000,
-    ],
-    ids=["V1", "string", "number", "unknown", "strange", "blanks", "word", "open-string"],
-)
-def test_megabytes_on_one_line_take_seconds(text: str, tmp_path: Path) -> None:
-    start = time.monotonic()
-    loads(tmp_path / "long.prototxt", text.encode())
-    # 1 to 3 s where measured; a quadratic step would take hours.
-    assert time.monotonic() - start < 60

@@ -115,6 +115,8 @@ def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
         ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         frames = [each for each in traceback.extract_tb(error.__traceback__) if not _is_ours(each.filename, ours)]
+        if not frames and not isinstance(error, SyntaxError):
+            raise  # a fault of netgen's own, which must not be hidden
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
         say("".join([*lines, *traceback.format_exception_only(error)]).rstrip("\n"))
         raise SystemExit(1) from None
