@@ -38,13 +38,15 @@ class UsageError(NetgenError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearest to ``name``, None when none is near."""
+    """The known name nearest to ``name``: the first that begins with it, else the most alike; None if none is near."""
     import difflib
 
     folded: dict[str, str] = {}
     for each in known:
         folded.setdefault(_fold(each), each)
-    found = difflib.get_close_matches(_fold(name), list(folded), 1, 0.6)
+    wanted = _fold(name)
+    begun = [each for each in folded if each.startswith(wanted)] if len(wanted) > 2 and wanted not in folded else []
+    found = begun or difflib.get_close_matches(wanted, list(folded), 1, 0.6)
     return folded[found[0]] if found else None
 
 

@@ -121,7 +121,7 @@ top_secret: 7
         "some.prototxt:3:19: layer 'p' (Pooling): unknown value 'AVG' of 'pooling_param.pool' is kept as it is; "
         "did you mean 'AVE'?",
         "some.prototxt:3:29: layer 'p' (Pooling): unknown field 'pooling_param.kernel' is kept as it is; "
-        "did you mean 'kernel_w'?",
+        "did you mean 'kernel_size'?",
         "some.prototxt:3:39: layer 'p' (Pooling): unknown field 'pooling_param.new_block' is kept as it is",
         "some.prototxt:4:3: layer 'p' (Pooling): unknown field 'meanfield_param' is kept as it is",
         "some.prototxt:6:1: unknown field 'top_secret' is kept as it is",
