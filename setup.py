@@ -15,7 +15,17 @@ ROOT = Path(__file__).resolve().parent
 # installed. netgen/_checkout.py makes a checkout look like the installed package.
 FOLDERS = {"netgen": "netgen", "netgen.nets": "nets", "netgen.templates": "templates"}
 
+TORCH = ["torch>=2.1"]
+HDF5 = ["h5py>=3.10"]
+IMAGES = ["pillow>=10.1"]
+PARQUET = ["pyarrow>=15"]
+PROGRESS = ["tqdm>=4.66"]
 TEST = [
+    *TORCH,
+    *HDF5,
+    *IMAGES,
+    *PARQUET,
+    *PROGRESS,
     "pytest>=8.2",
     "jsonschema>=4.18",
     "hypothesis>=6.100",
@@ -79,10 +89,14 @@ setup(
     # The lower bounds are releases that the tests were seen to pass with; constraints.txt pins what they run with.
     install_requires=["jinja2>=3.1", "protobuf>=4.22", "numpy>=1.24"],
     extras_require={
-        "torch": ["torch>=2.1"],
+        "torch": TORCH,
+        "hdf5": HDF5,
+        "images": IMAGES,
+        "parquet": PARQUET,
+        "progress": PROGRESS,
         "test": TEST,
         "dev": TEST + DEV,
-        "bench": ["torch>=2.1", "fvcore", "ptflops", "torchinfo"],
+        "bench": [*TORCH, "fvcore", "ptflops", "torchinfo"],
     },
     package_dir=FOLDERS,
     packages=packages(),
