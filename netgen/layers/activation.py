@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import SameShape, Shape, canonical_axis, legacy_shape, refuse_empty, text
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class ReLU(SameShape):
@@ -23,6 +27,11 @@ class ReLU(SameShape):
 
     def per_value(self) -> int:
         return 2 if self.fields["negative_slope"] else 1
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.LeakyReLU(self.fields["negative_slope"]) if self.fields["negative_slope"] else nn.ReLU()
 
 
 class PReLU(SameShape):
@@ -55,6 +64,11 @@ class PReLU(SameShape):
     def per_value(self) -> int:
         return 2
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.activation import PReLU
+
+        return PReLU(None if self.fields["channel_shared"] else bottoms[0][1])
+
 
 class ELU(SameShape):
     """x where positive, else alpha * (exp(x) - 1).
@@ -70,6 +84,11 @@ class ELU(SameShape):
     def per_value(self) -> int:
         return 4
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.ELU(self.fields["alpha"])
+
 
 class Sigmoid(SameShape):
     """1 / (1 + exp(-x)).
@@ -84,6 +103,11 @@ class Sigmoid(SameShape):
 
     def per_value(self) -> int:
         return 4
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Sigmoid()
 
 
 class TanH(SameShape):
@@ -101,6 +125,11 @@ class TanH(SameShape):
     def per_value(self) -> int:
         return 5
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Tanh()
+
 
 class BNLL(SameShape):
     """log(1 + exp(x)).
@@ -112,6 +141,12 @@ class BNLL(SameShape):
 
     def per_value(self) -> int:
         return 3
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.bnll)
 
 
 class AbsVal(SameShape):
@@ -126,6 +161,13 @@ class AbsVal(SameShape):
 
     def per_value(self) -> int:
         return 1
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        import torch
+
+        from netgen.mirror.function import Function
+
+        return Function(torch.abs)
 
 
 class Power(SameShape):
@@ -144,6 +186,12 @@ class Power(SameShape):
         if power * scale == 0:
             return 0
         return int(scale != 1) + int(shift != 0) + int(power != 1)
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.power, **{name: self.fields[name] for name in ("power", "scale", "shift")})
 
 
 class Exp(SameShape):
@@ -165,6 +213,12 @@ class Exp(SameShape):
         base, scale, shift = self.fields["base"], self.fields["scale"], self.fields["shift"]
         log = 1.0 if base == -1 else math.log(base)
         return 1 + int(scale * log != 1) + int(shift * log != 0)
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.exp, **{name: self.fields[name] for name in ("base", "scale", "shift")})
 
 
 class Log(SameShape):
@@ -189,6 +243,12 @@ class Log(SameShape):
         fields = self.fields
         return 1 + int(fields["scale"] != 1) + int(fields["shift"] != 0) + int(fields["base"] != -1)
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.log, **{name: self.fields[name] for name in ("base", "scale", "shift")})
+
 
 class Threshold(SameShape):
     """1 where x is above the threshold, else 0.
@@ -202,6 +262,12 @@ class Threshold(SameShape):
 
     def per_value(self) -> int:
         return 1
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.above, threshold=self.fields["threshold"])
 
 
 class Clip(SameShape):
@@ -219,6 +285,12 @@ class Clip(SameShape):
     def per_value(self) -> int:
         return 2
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.clip, min=self.fields["min"], max=self.fields["max"])
+
 
 class Swish(SameShape):
     """x * sigmoid(beta * x).
@@ -233,6 +305,12 @@ class Swish(SameShape):
 
     def per_value(self) -> int:
         return 5 if self.fields["beta"] == 1 else 6
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.swish, beta=self.fields["beta"])
 
 
 class ReLU6(SameShape):
@@ -250,6 +328,12 @@ class ReLU6(SameShape):
     def per_value(self) -> int:
         return 3 if self.fields["negative_slope"] else 2
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror import activation
+        from netgen.mirror.function import Function
+
+        return Function(activation.relu6, n=self.fields["n"], negative_slope=self.fields["negative_slope"])
+
 
 class Mish(SameShape):
     """x * tanh(log(1 + exp(x))).
@@ -263,6 +347,11 @@ class Mish(SameShape):
 
     def per_value(self) -> int:
         return 9
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Mish()
 
 
 class HardSwish(SameShape):
@@ -278,6 +367,11 @@ class HardSwish(SameShape):
     def per_value(self) -> int:
         return 5
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Hardswish()
+
 
 class Dropout(SameShape):
     """Zeroes random values in training and scales the others up; the identity in testing.
@@ -289,6 +383,11 @@ class Dropout(SameShape):
 
     messages = ("dropout_param",)
     in_place = True
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Dropout(self.fields["dropout_ratio"])
 
 
 class Softmax(SameShape):
@@ -308,6 +407,11 @@ class Softmax(SameShape):
 
     def per_value(self) -> int:
         return 5
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        return nn.Softmax(self.fields["axis"])
 
 
 def _check_base(base: float) -> None:

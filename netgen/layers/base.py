@@ -13,6 +13,8 @@ from netgen.graph import EMPTY, Layer
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from netgen.layers.index import TypeRow
 
 Shape = tuple[int, ...]
@@ -57,6 +59,8 @@ class LayerType:
     """Whether the shapes of the tops hang on what the fields do not say, so that they must be given as inputs."""
     shares_memory: bool = False
     """Whether the tops share the memory of the bottom, so that nothing is moved (Split, Reshape, Flatten)."""
+    loss: bool = False
+    """Whether the first top counts in the loss, with weight 1, where no loss_weight says otherwise."""
     counted: bool = True
     """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
 
@@ -126,6 +130,25 @@ class LayerType:
 
     def _keeps_places(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> bool:
         return all(len(shape) == 4 and shape[2:] == bottoms[0][2:] for shape in (*bottoms, *tops))
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        """A module with the layer's arithmetic, for bottoms of these shapes: tensors in, the tops (or the top) out.
+
+        Its parameters are the layer's weights, in Caffe's order and shapes; where it is otherwise, ``caffe_blobs``
+        names the attributes that hold them. ``training`` is the phase.
+        """
+        raise NetgenError(
+            "its type has no mirror in PyTorch; give it one: a subclass of netgen.LayerType with "
+            "torch(bottoms), which returns a torch.nn.Module"
+        )
+
+    def joins(self, after: LayerType, between: Shape) -> bool:
+        """Whether the mirror has one module for this layer and ``after``, its top's only reader (``torch_with``)."""
+        return False
+
+    def torch_with(self, after: LayerType, bottoms: Sequence[Shape]) -> Module:
+        """The module for this layer and the one that it joins."""
+        raise NotImplementedError
 
     def refuse(self, *names: str) -> None:
         """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""

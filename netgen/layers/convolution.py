@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import (
@@ -17,6 +18,9 @@ from netgen.layers.base import (
     text,
     truncated,
 )
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 # Fields of 3-D convolutions of other Caffes (C3D, video-caffe), and of Intel's fused layers, which take more bottoms.
 _FOREIGN = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "shape_offset", "fusion_type")
@@ -155,6 +159,26 @@ class Convolution(LayerType):
             )
         return list(values) * axes if len(values) == 1 else list(values) or [default or 0] * axes
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.products import MODULES, Convolution
+
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        axes = len(bottoms[0]) - axis - 1
+        window = self._window(axes)
+        bias = bool(self.fields["bias_term"])
+        reaches = [d * (k - 1) + 1 for k, d in zip(window[0], window[3], strict=True)]
+        small = any(size + 2 * p < r for size, p, r in zip(bottoms[0][axis + 1 :], window[2], reaches, strict=True))
+        if axis == 1 and len(bottoms) == 1 and (self._transposed, axes) in MODULES and (self._transposed or not small):
+            kernel, stride, pad, dilation = map(tuple, window)
+            channels, out, group = bottoms[0][1], self.fields["num_output"], self.fields["group"]
+            module: type[Module] = MODULES[self._transposed, axes]
+            return module(channels, out, kernel, stride, pad, dilation=dilation, groups=group, bias=bias)
+        weight, *terms = self.weight_shapes(bottoms)
+        return Convolution(
+            weight, terms[0] if terms else None, window,
+            group=self.fields["group"], axis=axis, transposed=self._transposed,
+        )  # fmt: skip
+
 
 class Deconvolution(Convolution):
     """The transpose of Convolution: each input value spreads a filter over the output.
@@ -212,6 +236,15 @@ class ConvolutionDepthwise(Convolution):
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return count(tops[0]) * count(self.weight_shapes(bottoms)[0], 1)
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.products import MODULES
+
+        channels = legacy_shape(bottoms[0])[1]
+        kernel, stride, pad, dilation = map(tuple, self._window(2))
+        module: type[Module] = MODULES[False, 2]
+        bias = bool(self.fields["bias_term"])
+        return module(channels, channels, kernel, stride, pad, dilation=dilation, groups=channels, bias=bias)
+
 
 class Im2col(Convolution):
     """Copies each window of a convolution into a column.
@@ -252,3 +285,10 @@ class Im2col(Convolution):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 0
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.products import columns
+
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        return Function(columns, window=self._window(len(bottoms[0]) - axis - 1), axis=axis)

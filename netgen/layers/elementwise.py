@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import SameShape, Shape, canonical_axis, count, refuse_empty, text
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class Eltwise(SameShape):
@@ -43,6 +47,13 @@ class Eltwise(SameShape):
     def per_value(self) -> int:
         bottoms = len(self.layer.bottoms)
         return bottoms - 1 + (bottoms if self.fields["operation"] == "SUM" and self.fields["coeff"] else 0)
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.elementwise import Eltwise
+
+        names, top = self.layer.bottoms, self.layer.tops[0]
+        in_place = names.index(top) if top in names else None
+        return Eltwise(self.fields["operation"], self.fields["coeff"], in_place)
 
 
 class Scale(SameShape):
@@ -84,6 +95,13 @@ class Scale(SameShape):
     def per_value(self) -> int:
         return 2 if self.fields["bias_term"] else 1
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.elementwise import Scale
+
+        shapes = self.weight_shapes(bottoms)
+        bias = shapes.pop() if self.fields["bias_term"] else None
+        return Scale(self.fields["axis"], shapes[0] if shapes else None, bias)
+
 
 class Bias(SameShape):
     """Adds terms along some axes, learned or the second bottom.
@@ -116,6 +134,12 @@ class Bias(SameShape):
     def per_value(self) -> int:
         return 1
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.elementwise import Bias
+
+        shapes = self.weight_shapes(bottoms)
+        return Bias(self.fields["axis"], shapes[0] if shapes else None)
+
 
 class Axpy(SameShape):
     """a * x + y with one factor a per image and channel; bottoms a, x, y.
@@ -138,6 +162,12 @@ class Axpy(SameShape):
 
     def per_value(self) -> int:
         return 2
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.elementwise import axpy
+        from netgen.mirror.function import Function
+
+        return Function(axpy)
 
 
 def learned(bottom: Shape, axis: int, num_axes: int) -> Shape:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, canonical_axis, count, refuse_empty
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class InnerProduct(LayerType):
@@ -44,6 +48,13 @@ class InnerProduct(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 2 * self.macs(bottoms, tops) + (count(tops[0]) if self.fields["bias_term"] else 0)
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.products import Linear, TransposedLinear
+
+        axis = canonical_axis(self.fields["axis"], bottoms[0])
+        kind = TransposedLinear if self.fields["transpose"] else Linear
+        return kind(count(bottoms[0], axis), self.fields["num_output"], axis, bias=self.fields["bias_term"])
+
 
 class Embed(LayerType):
     """Looks up a row of the weights for each index.
@@ -75,6 +86,11 @@ class Embed(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return count(tops[0]) if self.fields["bias_term"] else 0
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.products import Embed
+
+        return Embed(self.fields["input_dim"], self.fields["num_output"], bias=self.fields["bias_term"])
 
 
 def _num_output(layer: LayerType) -> int:

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
-from netgen.layers.base import SameShape, Shape, Window, count, legacy_shape, refuse_empty, text
+from netgen.layers.base import (
+    LayerType,
+    SameShape,
+    Shape,
+    Window,
+    canonical_axis,
+    count,
+    legacy_shape,
+    refuse_empty,
+    text,
+)
+from netgen.layers.elementwise import Scale
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class BatchNorm(SameShape):
@@ -55,6 +70,24 @@ class BatchNorm(SameShape):
                 f"{', '.join(f'{rate:g}' for rate in rates)}; leave param out"
             )
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._module(bottoms[0])
+
+    def joins(self, after: LayerType, between: Shape) -> bool:
+        if not isinstance(after, Scale) or any("name" in spec for spec in after.layer.params.get("param", ())):
+            return False
+        return after.weight_shapes([between])[0] == between[1:2] and canonical_axis(after.fields["axis"], between) == 1
+
+    def torch_with(self, after: LayerType, bottoms: Sequence[Shape]) -> Module:
+        return self._module(bottoms[0], scale=True, bias=bool(after.fields["bias_term"]))
+
+    def _module(self, bottom: Shape, **affine: bool) -> Module:
+        from netgen.mirror.normalization import BatchNorm, BatchNorm2d
+
+        kind = BatchNorm2d if len(bottom) == 4 else BatchNorm
+        fraction = self.fields["moving_average_fraction"]
+        return kind(bottom[1], self.fields["eps"], fraction, self.given.get("use_global_stats"), **affine)
+
 
 class BN(SameShape):
     """BatchNorm with learned scale and bias of its own.
@@ -97,6 +130,17 @@ class BN(SameShape):
     def _is_segnet(self) -> list[str]:
         return [name for name in self.own_fields if name in self.given]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.normalization import ForkBatchNorm
+
+        fields = self.fields
+        folded = self.given.get("bn_mode") in ("INFERENCE", "1")
+        statistics = not self._is_segnet()
+        channels = legacy_shape(bottoms[0])[1]
+        return ForkBatchNorm(
+            channels, fields["eps"], fields["momentum"], statistics=statistics, frozen=fields["frozen"], folded=folded
+        )
+
 
 class LRN(SameShape):
     """Divides by a norm over neighbouring channels or positions.
@@ -125,6 +169,17 @@ class LRN(SameShape):
         size: int = self.fields["local_size"]
         return size + 4 if self.fields["norm_region"] == "ACROSS_CHANNELS" else size**2 + 5
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from torch import nn
+
+        from netgen.mirror.function import Function
+        from netgen.mirror.normalization import within_channel
+
+        size, alpha, beta = (self.fields[name] for name in ("local_size", "alpha", "beta"))
+        if self.fields["norm_region"] == "ACROSS_CHANNELS":
+            return nn.LocalResponseNorm(size, alpha, beta, self.fields["k"])
+        return Function(within_channel, size=size, alpha=alpha, beta=beta)
+
 
 class MVN(SameShape):
     """Subtracts the mean and divides by the deviation of each image.
@@ -148,6 +203,13 @@ class MVN(SameShape):
 
     def per_value(self) -> int:
         return 5 if self.fields["normalize_variance"] else 2
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.normalization import mean_variance
+
+        names = ("across_channels", "normalize_variance", "eps")
+        return Function(mean_variance, **{name: self.fields[name] for name in names})
 
 
 class Normalize(SameShape):
@@ -177,3 +239,9 @@ class Normalize(SameShape):
 
     def per_value(self) -> int:
         return 4
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.normalization import Normalize
+
+        across, shared = self.fields["across_spatial"], self.fields["channel_shared"]
+        return Normalize(bottoms[0][1], self.fields["eps"], across_spatial=across, channel_shared=shared)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, Window, count, legacy_shape, text
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 Pair = tuple[int, int]
 
@@ -91,6 +95,14 @@ class Pooling(LayerType):
             raise NetgenError(f"give {name}, or both {h} and {w}, got {' and '.join(given)}")
         return (self.fields[h], self.fields[w]) if h in given else (self.fields[name],) * 2
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.pooling import Pooling
+
+        kernel, stride, pad = self._window(bottoms[0])
+        window = None if self.fields["global_pooling"] else kernel
+        mask = len(self.layer.tops) > 1
+        return Pooling(self.fields["pool"], window, stride, pad, floor=self._floors(), mask=mask)
+
 
 def check_window(kernel: Pair, stride: Pair, pad: Pair, method: str) -> None:
     """Raise NetgenError for a window that a Pooling layer refuses."""
@@ -137,18 +149,18 @@ class SPP(LayerType):
         bottom = bottoms[0]
         if len(bottom) != 4 or 0 in bottom[2:]:
             raise NetgenError(f"the bottom must have 4 axes, N x C x H x W, with H and W over 0, got {text(bottom)}")
-        levels = [(*bottom[:2], *sizes) for _, sizes in self._levels(bottom)]
+        levels = [(*bottom[:2], *sizes) for _, _, sizes in self._levels(bottom)]
         if len(levels) == 1:
             return levels
         return [(bottom[0], sum(count(level, 1) for level in levels))]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         method = 3 if self.fields["pool"] == "STOCHASTIC" else 1
-        values = sum(count(kernel) * count(sizes) for kernel, sizes in self._levels(bottoms[0]))
+        values = sum(count(kernel) * count(sizes) for kernel, _, sizes in self._levels(bottoms[0]))
         return method * values * count(bottoms[0], 0, 2)
 
-    def _levels(self, bottom: Shape) -> list[tuple[Pair, Shape]]:
-        """The kernel and the output's sizes of each level (spp_layer.cpp, GetPoolingParam)."""
+    def _levels(self, bottom: Shape) -> list[tuple[Pair, Pair, Shape]]:
+        """The kernel, the pad and the output's sizes of each level (spp_layer.cpp, GetPoolingParam)."""
         height = self.fields.get("pyramid_height", 0)
         if height < 1:
             raise NetgenError(f"pyramid_height must be 1 or more, got {self.fields.get('pyramid_height', 'none')}")
@@ -163,8 +175,13 @@ class SPP(LayerType):
                 raise NetgenError(
                     f"level {level} of the pyramid, of {bins}x{bins} windows on {bottom[2]}x{bottom[3]}: {error}"
                 ) from None
-            levels.append((kernel, pooled(bottom[2:], kernel, kernel, pad)))
+            levels.append((kernel, pad, pooled(bottom[2:], kernel, kernel, pad)))
         return levels
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.pooling import Pyramid
+
+        return Pyramid(self.fields["pool"], self._levels)
 
 
 class ROIPooling(LayerType):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, canonical_axis, count, refuse_empty, text
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class Reduction(LayerType):
@@ -31,6 +35,13 @@ class Reduction(LayerType):
         scaled = operation == "MEAN" or self.fields["coeff"] != 1
         each = 2 if operation in ("ASUM", "SUMSQ") else 1
         return each * count(bottoms[0]) + (count(tops[0]) if scaled else 0)
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import reduction
+
+        names = ("operation", "axis", "coeff")
+        return Function(reduction, **{name: self.fields[name] for name in names})
 
 
 class ArgMax(LayerType):
@@ -62,3 +73,11 @@ class ArgMax(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return count(bottoms[0])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import argmax
+
+        return Function(
+            argmax, top_k=self.fields["top_k"], axis=self.given.get("axis"), out_max_val=self.fields["out_max_val"]
+        )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import SAME_PLACE, LayerType, Shape, Window, canonical_axis, count, refuse_empty, text
 from netgen.layers.checks import axis_or_dim, require
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class Concat(LayerType):
@@ -36,6 +40,12 @@ class Concat(LayerType):
                     f"all bottoms must agree on every axis but axis {axis}, got {text(first)} and {text(shape)}"
                 )
         return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import concat
+
+        return Function(concat, axis=axis_or_dim(self, "concat_dim", bottoms[0]))
 
 
 class Slice(LayerType):
@@ -74,6 +84,12 @@ class Slice(LayerType):
             raise NetgenError(f"slice_point must rise from above 0 up to the size {size} of the axis, got {shown}")
         return [high - low for low, high in zip(bounds, [*points, size], strict=True)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import cut
+
+        return Function(cut, axis=axis_or_dim(self, "slice_dim", bottoms[0]), sizes=self._sizes)
+
 
 class Split(LayerType):
     """Gives the same blob to each top; Caffe inserts these itself where a blob has several readers.
@@ -90,6 +106,12 @@ class Split(LayerType):
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         return [bottoms[0]] * len(self.layer.tops)
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import split
+
+        return Function(split, tops=len(self.layer.tops))
+
 
 class Silence(LayerType):
     """Swallows blobs so that they are no outputs of the net.
@@ -104,6 +126,12 @@ class Silence(LayerType):
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         return []
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import nothing
+
+        return Function(nothing)
 
 
 class Reshape(LayerType):
@@ -169,6 +197,12 @@ class Reshape(LayerType):
                 dims[i] = bottom[start + i]
         return dims
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import reshaped
+
+        return Function(reshaped, shapes=self.shapes)
+
 
 class Flatten(LayerType):
     """Joins the axes from ``axis`` (1) to ``end_axis`` (-1, the last) into one.
@@ -190,6 +224,12 @@ class Flatten(LayerType):
         if start > end + 1:
             raise NetgenError(f"axis must not lie more than 1 behind end_axis, got {start} and {end}")
         return [(*bottom[:start], count(bottom, start, end + 1), *bottom[end + 1 :])]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import reshaped
+
+        return Function(reshaped, shapes=self.shapes)
 
 
 class Tile(LayerType):
@@ -213,6 +253,12 @@ class Tile(LayerType):
         if tiles < 1:
             raise NetgenError(f"tiles must be 1 or more, got {tiles}")
         return [(*bottom[:axis], bottom[axis] * tiles, *bottom[axis + 1 :])]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import tile
+
+        return Function(tile, axis=canonical_axis(self.fields["axis"], bottoms[0]), tiles=self.fields["tiles"])
 
 
 class Crop(LayerType):
@@ -249,6 +295,12 @@ class Crop(LayerType):
                 )
         return [(*bottom[:axis], *wanted[axis : len(bottom)])]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import crop
+
+        return Function(crop, axis=self.fields["axis"], offset=self.fields["offset"])
+
 
 class BatchReindex(LayerType):
     """Picks images of the first bottom by the indices in the second.
@@ -264,6 +316,12 @@ class BatchReindex(LayerType):
         if len(bottoms[1]) != 1:
             raise NetgenError(f"the second bottom, the indices, must have 1 axis, got {text(bottoms[1])}")
         return [(*bottoms[1], *bottoms[0][1:])]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import reindex
+
+        return Function(reindex)
 
 
 class Filter(LayerType):
@@ -292,6 +350,12 @@ class Filter(LayerType):
                 raise NetgenError(f"all bottoms must have the selector's first axis, {selector[0]}, got {text(shape)}")
         return list(data)
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import kept
+
+        return Function(kept)
+
 
 class Permute(LayerType):
     """Reorders the axes: top axis i is the bottom's ``order[i]``.
@@ -314,3 +378,9 @@ class Permute(LayerType):
             )
         rest = [axis for axis in range(len(bottom)) if axis not in order]
         return [tuple(bottom[axis] for axis in (*order, *rest))]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import permute
+
+        return Function(permute, order=self.fields["order"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, count, legacy_shape, text, truncated
 from netgen.layers.checks import require
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class ShuffleChannel(LayerType):
@@ -25,6 +29,12 @@ class ShuffleChannel(LayerType):
         if group < 1 or top[1] % group:
             raise NetgenError(f"the channels must be a multiple of group, got {top[1]}, group={group}")
         return [top]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import shuffle_channels
+
+        return Function(shuffle_channels, group=self.fields["group"])
 
 
 class Reorg(LayerType):
@@ -55,6 +65,12 @@ class Reorg(LayerType):
         if height % stride or width % stride:
             raise NetgenError(f"height and width must be multiples of stride, got {height}x{width}, stride={stride}")
         return [(number, channels * stride**2, height // stride, width // stride)]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import reorg
+
+        return Function(reorg, stride=self.fields["stride"], reverse=self.fields["reverse"], shapes=self.shapes)
 
 
 class Upsample(LayerType):
@@ -108,6 +124,14 @@ class Upsample(LayerType):
         if any(less and by != 2 for less, by in zip(cut, scale, strict=True)):
             raise NetgenError(f"pad_out_h and pad_out_w need a scale of 2, got {text(scale)}")
         return (*bottom[:2], bottom[2] * scale[0] - cut[0], bottom[3] * scale[1] - cut[1])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import repeat_nearest, unpool
+
+        if len(bottoms) == 2:
+            return Function(unpool, shapes=self.shapes)
+        return Function(repeat_nearest, scale=self.fields["scale"])
 
 
 class Interp(LayerType):
@@ -167,3 +191,9 @@ class Interp(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 9 * count(tops[0])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.reshaping import interpolate
+
+        return Function(interpolate, before=self.fields["pad_beg"], after=self.fields["pad_end"], shapes=self.shapes)

@@ -1,0 +1,325 @@
+"""A network of Caffe's as a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from netgen.errors import NetgenError, UsageError, did_you_mean
+from netgen.layers.base import text
+from netgen.mirror.blobs import Slot, slots
+from netgen.mirror.names import escaped
+from netgen.mirror.normalization import BatchNorm
+from netgen.mirror.program import Program, Step, build, is_fed, pairs
+from netgen.shapes import given_shapes, input_shapes, shape_layers
+from netgen.wiring import State
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from netgen.graph import Graph
+    from netgen.layers.base import Shape
+    from netgen.shapes import ShapedLayer
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Mirror(nn.Module):
+    """A network with Caffe's numbers: modules under the layers' names, blobs by theirs.
+
+    ``train()`` and ``eval()`` are Caffe's phases, TRAIN and TEST: what a module does differs, and in a network with
+    include rules also which layers there are. Called with the inputs, in the network's order or by name, it returns
+    the output, or a dict of them by blob name where there are several.
+    """
+
+    def __init__(
+        self,
+        net: Graph,
+        phase: str = "TEST",
+        inputs: Mapping[str, Sequence[int]] | None = None,
+        *,
+        stages: Iterable[str] = (),
+        level: int = 0,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.given = dict(inputs or {})
+        self.states = {each: State(each, level, tuple(stages)) for each in ("TRAIN", "TEST")}
+        shaped, self.missing = _shaped(net, phase, self.states, self.given)
+        self.slots: dict[str, Slot] = {}
+        self.programs = self._built(shaped)
+        self._share()
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if parameter is not None and slot.lr_mult == 0:
+                parameter.requires_grad_(False)
+        self._seen: dict[str, set[tuple[Shape, ...]]] = {"TRAIN": set(), "TEST": set()}
+        self.train(phase == "TRAIN")
+
+    @property
+    def phase(self) -> str:
+        """TRAIN or TEST, Caffe's word for ``training``."""
+        return "TRAIN" if self.training else "TEST"
+
+    @property
+    def program(self) -> Program:
+        """What is done in the present phase; raises NetgenError where the network has no such phase."""
+        if self.phase not in self.programs:
+            way = "eval()" if self.training else "train()"
+            raise NetgenError(
+                f"the network cannot run in phase {self.phase}: {self.missing[self.phase]} (mirror.{way})"
+            )
+        return self.programs[self.phase]
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The blobs to be given in the present phase, with the shapes that the network says."""
+        return self.program.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The blobs that no layer reads in the present phase."""
+        return self.program.outputs
+
+    def forward(self, *args: Any, blobs: Iterable[str] | str | None = None, **kwargs: Any) -> Any:
+        """Run the present phase's layers.
+
+        The inputs are tensors in the network's order, by keyword, or one dict by blob name. Returns the output, or a
+        dict of them; with ``blobs`` a dict of those that it names, or of all with "all". Raises UsageError for inputs
+        that are not the network's, NetgenError where a layer cannot work on their shapes.
+        """
+        program = self.program
+        values = self._bound(program, args, kwargs)
+        wanted = self._wanted(program, blobs)
+        self._run(program, values, set(wanted))
+        if blobs is None and len(wanted) == 1:
+            return values[wanted[0]]
+        return {name: values[name] for name in wanted}
+
+    def loss(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The weighted sum of the losses (``loss_weight``) for inputs as ``forward`` takes them: a single value."""
+        program = self.program
+        losses: list[Tensor] = []
+        self._run(program, self._bound(program, args, kwargs), set(), losses)
+        if not losses:
+            raise NetgenError(f"phase {self.phase} has no layer with a loss; add one, such as SoftmaxWithLoss")
+        return torch.stack([each.sum() for each in losses]).sum()
+
+    def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+        """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none."""
+        groups: dict[tuple[float, float], dict[int, nn.Parameter]] = {}
+        taken: set[int] = set()
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if parameter is None or slot.lr_mult == 0 or id(parameter) in taken:
+                continue
+            taken.add(id(parameter))
+            groups.setdefault((slot.lr_mult, slot.decay_mult), {})[id(parameter)] = parameter
+        return [
+            {"params": list(parameters.values()), "lr": lr * by_lr, "weight_decay": weight_decay * by_decay}
+            for (by_lr, by_decay), parameters in groups.items()
+        ]
+
+    def caffe_weights(self) -> dict[str, Array]:
+        """The weights as Caffe has them, {"layer:index": float32 array}; copies."""
+        return {key: slot.read().float().cpu().numpy().copy() for key, slot in self.slots.items()}
+
+    def load_caffe_weights(self, weights: Mapping[str, Array]) -> None:
+        """Take over weights as Caffe has them; all of them are checked before anything changes (match_weights)."""
+        for key, value in weights.items():
+            self.slots[key].write(torch.from_numpy(value))
+
+    # Building
+
+    def _built(self, shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, Program]:
+        joined = _joined(shaped)
+        modules: dict[int, nn.Module] = {}
+        names: dict[str, int] = {}
+        for phase, layers in shaped.items():
+            seconds = {second: first for first, second in joined[phase].items()}
+            for i, each in enumerate(layers):
+                if id(each.layer) in modules or is_fed(each):
+                    continue
+                if i in seconds:
+                    module = modules[id(layers[seconds[i]].layer)]
+                else:
+                    module = _module(each, layers[joined[phase][i]] if i in joined[phase] else None)
+                    again = names.get(each.layer.name, 0)
+                    names[each.layer.name] = again + 1
+                    self.add_module(escaped(each.layer.name, again), module)
+                modules[id(each.layer)] = module
+                for slot in slots(each, module, second=i in seconds):
+                    self.slots.setdefault(slot.key, slot)
+        return {
+            phase: build(layers, input_shapes(self.net, self._given_in(phase, layers)), joined[phase], modules)
+            for phase, layers in shaped.items()
+        }
+
+    def _given_in(self, phase: str, layers: Sequence[ShapedLayer]) -> dict[str, Shape]:
+        names = {*self.net.inputs, *(top for each in layers for top in each.layer.tops)}
+        given = {name: shape for name, shape in self.given.items() if name in names}
+        return given_shapes(self.net, self.states[phase], given)
+
+    def _share(self) -> None:
+        """Make the weights of one param name one parameter (net.cpp, AppendParam)."""
+        owners: dict[str, nn.Parameter] = {}
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if not slot.shared or parameter is None:
+                continue
+            owner = owners.setdefault(slot.shared, parameter)
+            if owner.shape != parameter.shape:
+                layer = slot.key.rpartition(":")[0]
+                raise NetgenError(
+                    f"layer {layer!r}: its weight {slot.shared!r} is {text(tuple(parameter.shape))}, and "
+                    f"{text(tuple(owner.shape))} in the layer that it shares it with; the mirror needs one shape"
+                )
+            setattr(slot.module, slot.name, owner)
+
+    # Running
+
+    def _bound(self, program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor]:
+        """The inputs by blob name."""
+        names = list(program.inputs)
+        given: dict[str, Any] = dict(kwargs)
+        if len(args) == 1 and isinstance(args[0], Mapping):
+            given.update(args[0])
+        elif len(args) > len(names):
+            takes = ", ".join(names) or "none"
+            raise UsageError(f"the network takes {len(names)} inputs ({takes}), got {len(args)}")
+        else:
+            given.update(zip(names, args, strict=False))
+        for name in given:
+            if name not in program.inputs:
+                near = did_you_mean(name, names)
+                raise UsageError(f"no input {name!r}{near} (the inputs are {', '.join(names) or 'none'})")
+        for name in names:
+            if name not in given:
+                raise UsageError(f"input {name!r} is missing; the network takes {', '.join(names)}")
+            given[name] = self._tensor(name, given[name])
+        self._check_shapes(program, tuple(tuple(given[name].shape) for name in names))
+        return {name: given[name] for name in names}
+
+    def _tensor(self, name: str, value: Any) -> Tensor:
+        """An input on the mirror's device, in its type."""
+        if not isinstance(value, Tensor) or value.is_complex():
+            kind = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+            raise UsageError(f"input {name!r}: give a torch.Tensor of real numbers, got {kind}")
+        own = next(iter(self.parameters()), None)
+        if own is None:
+            return value if value.is_floating_point() else value.float()
+        if value.device != own.device:
+            where, there = str(value.device), str(own.device)
+            raise UsageError(f"input {name!r} is on {where} and the mirror on {there}; move it with .to({there!r})")
+        return value.to(own.dtype)
+
+    def _check_shapes(self, program: Program, shapes: tuple[Shape, ...]) -> None:
+        """Raise NetgenError where the network cannot take inputs of these shapes (Net::Reshape)."""
+        if shapes == tuple(program.inputs.values()) or shapes in self._seen[self.phase]:
+            return
+        if torch.compiler.is_compiling():
+            return
+        given = {**self._given_in(self.phase, ()), **dict(zip(program.inputs, shapes, strict=True))}
+        known = {key: tuple(slot.read().shape) for key, slot in self.slots.items()}
+        for each in shape_layers(self.net, self.states[self.phase], given):
+            for i, shape in enumerate(each.weights):
+                had = known.get(f"{each.layer.name}:{i}", shape)
+                if had != shape:
+                    raise NetgenError(
+                        f"{each.layer}: for inputs of {', '.join(map(text, shapes))} its weight {i} would have to be "
+                        f"{text(shape)}, and it is {text(had)}; give inputs of {_listed(program.inputs)}"
+                    )
+        self._seen[self.phase].add(shapes)
+
+    def _wanted(self, program: Program, blobs: Iterable[str] | str | None) -> list[str]:
+        if blobs is None:
+            return list(program.outputs)
+        if blobs == "all":
+            return list(program.blobs)
+        names = [blobs] if isinstance(blobs, str) else list(blobs)
+        for name in names:
+            if name not in program.blobs:
+                raise UsageError(f"no blob {name!r} in phase {self.phase}{did_you_mean(name, program.blobs)}")
+        return names
+
+    def _run(
+        self, program: Program, values: dict[str, Tensor], wanted: set[str], losses: list[Tensor] | None = None
+    ) -> None:
+        """Go through the steps; ``values`` ends with the wanted blobs, ``losses`` with the weighted losses."""
+        step: Step | None = None
+        try:
+            for step in program.steps:
+                bottoms = [values[name] for name in step.bottoms]
+                if step.stopped:
+                    bottoms = [
+                        each.detach() if stop else each for each, stop in zip(bottoms, step.stopped, strict=True)
+                    ]
+                if step.inner is not None and step.inner in wanted:
+                    assert isinstance(step.module, BatchNorm)
+                    values[step.inner], made = step.module.parts(*bottoms)
+                else:
+                    made = step.module(*bottoms)
+                if len(step.tops) == 1:
+                    values[step.tops[0]] = made
+                else:
+                    values.update(zip(step.tops, made, strict=False))
+                if losses is not None and step.losses:
+                    parts = (made,) if isinstance(made, Tensor) else made
+                    losses += [part * weight for part, weight in zip(parts, step.losses, strict=False) if weight]
+                for name in step.spent:
+                    if name not in wanted:
+                        values.pop(name, None)
+        except NetgenError as error:
+            raise NetgenError(f"{step.layer if step else ''}: {error}") from None
+        except torch.OutOfMemoryError as error:
+            raise NetgenError(f"{step.layer if step else ''}: the device has no memory left: {error}") from None
+
+
+def _shaped(
+    net: Graph, phase: str, states: Mapping[str, State], given: Mapping[str, Sequence[int]]
+) -> tuple[dict[str, list[ShapedLayer]], dict[str, NetgenError]]:
+    """The layers of both phases with their shapes, and why a phase other than ``phase`` cannot be."""
+    if phase not in states:
+        raise UsageError(f"phase must be TRAIN or TEST, got {phase!r}")
+    shaped = {phase: shape_layers(net, states[phase], given)}
+    missing: dict[str, NetgenError] = {}
+    other = "TRAIN" if phase == "TEST" else "TEST"
+    makes = {*net.inputs, *(top for layer in net.layers if states[other].has(layer) for top in layer.tops)}
+    try:
+        shaped[other] = shape_layers(net, states[other], {name: each for name, each in given.items() if name in makes})
+    except NetgenError as error:
+        missing[other] = error
+    return shaped, missing
+
+
+def _joined(shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, dict[int, int]]:
+    """The pairs of layers that are one module in every phase that has the first of them."""
+    found = {phase: pairs(layers) for phase, layers in shaped.items()}
+    partners: dict[int, set[int]] = {}
+    for phase, layers in shaped.items():
+        for i, each in enumerate(layers):
+            second = found[phase].get(i)
+            partners.setdefault(id(each.layer), set()).add(-1 if second is None else id(layers[second].layer))
+    return {
+        phase: {i: j for i, j in found[phase].items() if len(partners[id(layers[i].layer)]) == 1}
+        for phase, layers in shaped.items()
+    }
+
+
+def _module(each: ShapedLayer, after: ShapedLayer | None) -> nn.Module:
+    # Layers that are equal but for their names share a kind, and where a top lies over a bottom is told by the names.
+    kind = type(each.kind)(each.layer, each.kind.phase)
+    try:
+        module = kind.torch(each.bottoms) if after is None else kind.torch_with(after.kind, each.bottoms)
+    except NetgenError as error:
+        raise NetgenError(f"{each.layer}: {error}") from None
+    if not isinstance(module, nn.Module):
+        raise NetgenError(f"{each.layer}: torch() of its type must return a torch.nn.Module, got {module!r}")
+    return module
+
+
+def _listed(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{name} {text(shape)}" for name, shape in shapes.items())

@@ -1,0 +1,129 @@
+"""Caffe's pooling: its windows, its divisor, its way with NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from netgen.layers.pooling import pooled
+
+if TYPE_CHECKING:
+    from netgen.layers.base import Shape
+    from netgen.layers.pooling import Pair
+
+LOWEST = -torch.finfo(torch.float32).max
+
+
+class Pooling(nn.Module):
+    """The maximum or mean of windows as pooling_layer.cpp takes them; N C H W to N C h w.
+
+    MAX passes over NaN, and gives -FLT_MAX where it finds nothing greater; AVE divides by the window within the padded
+    input. With ``mask``, also the position H x W of each maximum, -1 for none.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        kernel: Pair | None,
+        stride: Pair = (1, 1),
+        pad: Pair = (0, 0),
+        *,
+        floor: bool = False,
+        mask: bool = False,
+    ) -> None:
+        super().__init__()
+        self.method, self.kernel, self.stride, self.pad, self.floor, self.mask = (
+            method, kernel, stride, pad, floor, mask,
+        )  # fmt: skip
+
+    def forward(self, bottom: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool the windows; a kernel of None is the whole image."""
+        kernel = self.kernel or (bottom.shape[2], bottom.shape[3])
+        sizes = pooled(bottom.shape[2:], kernel, self.stride, self.pad, floor=self.floor)
+        if self.method == "AVE":
+            return self._mean(bottom, kernel, sizes)
+        if self.method == "STOCHASTIC":
+            return self._stochastic(bottom, kernel, sizes)
+        finite = torch.nan_to_num(bottom, nan=LOWEST, posinf=torch.inf, neginf=LOWEST)
+        return self._positions(finite, kernel, sizes) if self.mask else self._maximum(finite, kernel, sizes)
+
+    def _maximum(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
+        for ceil in (False, True):
+            if self._as_torch(bottom.shape[2:], kernel, sizes, ceil=ceil):
+                return functional.max_pool2d(bottom, kernel, self.stride, self.pad, ceil_mode=ceil)
+        return functional.max_pool2d(self._padded(bottom, kernel, sizes, LOWEST), kernel, self.stride)
+
+    def _mean(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
+        if kernel == bottom.shape[2:] and tuple(sizes) == (1, 1) and self.pad == (0, 0):
+            return bottom.mean((2, 3), keepdim=True)
+        for ceil in (False, True):
+            if self._as_torch(bottom.shape[2:], kernel, sizes, ceil=ceil):
+                return functional.avg_pool2d(bottom, kernel, self.stride, self.pad, ceil_mode=ceil)
+        sums = functional.avg_pool2d(self._padded(bottom, kernel, sizes, 0.0), kernel, self.stride, divisor_override=1)
+        spans = [
+            [min(i * s - p + k, size + p) - (i * s - p) for i in range(out)]
+            for size, k, s, p, out in zip(bottom.shape[2:], kernel, self.stride, self.pad, sizes, strict=True)
+        ]
+        return sums / torch.outer(*(sums.new_tensor(span) for span in spans))
+
+    def _positions(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+        padded = self._padded(bottom, kernel, sizes, LOWEST)
+        values, flat = functional.max_pool2d(padded, kernel, self.stride, return_indices=True)
+        rows, columns = flat // padded.shape[3] - self.pad[0], flat % padded.shape[3] - self.pad[1]
+        places = torch.where(values > LOWEST, rows * bottom.shape[3] + columns, -1)
+        return values, places.to(values.dtype)
+
+    def _stochastic(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
+        """Each value with a probability in proportion to itself in training, their expectation in testing (.cu)."""
+        padded = self._padded(bottom, kernel, sizes, 0.0)
+        windows = functional.unfold(padded, kernel, stride=self.stride)
+        windows = windows.view(*bottom.shape[:2], kernel[0] * kernel[1], *sizes)
+        if not self.training:
+            return (windows**2).sum(2) / windows.sum(2).add(torch.finfo(torch.float32).tiny)
+        running = windows.cumsum(2)
+        threshold = torch.rand_like(running[:, :, -1:]) * running[:, :, -1:]
+        chosen = (running < threshold).sum(2, keepdim=True).clamp_(max=windows.shape[2] - 1)
+        return windows.gather(2, chosen).squeeze(2)
+
+    def _as_torch(self, bottom: Sequence[int], kernel: Pair, sizes: Sequence[int], *, ceil: bool) -> bool:
+        """Whether torch has these windows; its pads are half a kernel at most, and its last window begins inside."""
+        for size, k, s, p, out in zip(bottom, kernel, self.stride, self.pad, sizes, strict=True):
+            span = size + 2 * p - k
+            theirs = (-(-span // s) if ceil else span // s) + 1
+            theirs -= ceil and (theirs - 1) * s >= size + p
+            if theirs != out or 2 * p > k or span < 0:
+                return False
+        return True
+
+    def _padded(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int], value: float) -> Tensor:
+        """The bottom with as much around it as the windows reach."""
+        pads = []
+        for size, k, s, p, out in zip(bottom.shape[2:], kernel, self.stride, self.pad, sizes, strict=True):
+            pads.append((p, (out - 1) * s + k - size - p))
+        (top, below), (left, right) = pads
+        return functional.pad(bottom, (left, right, top, below), value=value)
+
+    def extra_repr(self) -> str:
+        """The window."""
+        floor = ", floor" if self.floor else ""
+        return f"{self.method}, kernel={self.kernel}, stride={self.stride}, pad={self.pad}{floor}"
+
+
+class Pyramid(nn.Module):
+    """Spatial pyramid pooling: each level's values of an image, one level after the other (spp_layer.cpp)."""
+
+    def __init__(self, method: str, levels: Callable[[Shape], list[tuple[Pair, Pair, Shape]]]) -> None:
+        super().__init__()
+        self.method, self.levels = method, levels
+
+    def forward(self, bottom: Tensor) -> Tensor:
+        """N C H W to N x values; the pooled image itself where the pyramid has one level."""
+        tops = []
+        for kernel, pad, _ in self.levels(tuple(bottom.shape)):
+            level = Pooling(self.method, kernel, kernel, pad).train(self.training)
+            tops.append(level(bottom))
+        return tops[0] if len(tops) == 1 else torch.cat([top.flatten(1) for top in tops], 1)
