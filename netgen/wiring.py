@@ -7,7 +7,7 @@ them to the one state that it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError, did_you_mean
@@ -55,6 +55,18 @@ def filtered(graph: Graph, state: State) -> Graph:
     """The network of one state: the layers that belong to it, in order, as they are (net.cpp, FilterNet)."""
     layers = [layer for layer in graph.layers if state.has(layer)]
     return Graph(graph.name, layers, graph.params, graph.notes)
+
+
+def readers(layers: Sequence[Layer]) -> list[list[int]]:
+    """For each of the layers of a state, the places of those that read what it made, its tops in place included."""
+    makers: dict[str, int] = {}
+    found: list[list[int]] = [[] for _ in layers]
+    for i, layer in enumerate(layers):
+        for name in layer.bottoms:
+            if name in makers:
+                found[makers[name]].append(i)
+        makers.update(dict.fromkeys(layer.tops, i))
+    return found
 
 
 class UnknownBottomError(NetgenError):

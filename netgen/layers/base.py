@@ -13,7 +13,10 @@ from netgen.graph import EMPTY, Layer
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch.nn import Module
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
     from netgen.layers.index import TypeRow
 
@@ -149,6 +152,20 @@ class LayerType:
     def torch_with(self, after: LayerType, bottoms: Sequence[Shape]) -> Module:
         """The module for this layer and the one that it joins."""
         raise NotImplementedError
+
+    def affine(self, weights: Sequence[Array], bottom: Shape) -> tuple[Array, Array] | None:
+        """The factor and the term of each channel (axis 1) by which alone the layer works in TEST, for its weights.
+
+        None for a type that is no such thing; raises NetgenError with the reason where only this layer is none.
+        """
+        return None
+
+    def absorbed(self, weights: Sequence[Array], factors: Array, terms: Array) -> list[Array] | None:
+        """Weights, with a bias, by which the layer gives ``factors`` top + ``terms`` for each channel of its top.
+
+        None for a type that cannot; raises NetgenError with the reason where only this layer cannot.
+        """
+        return None
 
     def refuse(self, *names: str) -> None:
         """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""

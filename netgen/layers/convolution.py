@@ -22,6 +22,8 @@ from netgen.layers.base import (
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from netgen.layers.base import Array
+
 # Fields of 3-D convolutions of other Caffes (C3D, video-caffe), and of Intel's fused layers, which take more bottoms.
 _FOREIGN = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group", "shape_offset", "fusion_type")
 
@@ -178,6 +180,17 @@ class Convolution(LayerType):
             weight, terms[0] if terms else None, window,
             group=self.fields["group"], axis=axis, transposed=self._transposed,
         )  # fmt: skip
+
+    def absorbed(self, weights: Sequence[Array], factors: Array, terms: Array) -> list[Array] | None:
+        if self.fields["axis"] != 1 or len(self.layer.bottoms) != 1:
+            raise NetgenError("its channels are not on axis 1, or it has several bottoms")
+        weight, *bias = weights
+        if self._transposed:
+            groups = weight.reshape(group := self.fields["group"], -1, *weight.shape[1:])
+            scaled = (groups * factors.reshape(group, 1, -1, *[1] * (weight.ndim - 2))).reshape(weight.shape)
+        else:
+            scaled = weight * factors.reshape(-1, *[1] * (weight.ndim - 1))
+        return [scaled, bias[0] * factors + terms if bias else terms]
 
 
 class Deconvolution(Convolution):

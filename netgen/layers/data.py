@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
 from netgen.layers._images import Images, fields_of
 from netgen.layers.base import LayerType, Shape
 from netgen.layers.fillers import check_filler
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 _STOCK = fields_of("source scale mean_file batch_size crop_size mirror rand_skip")
 _DATABASE = _STOCK | fields_of("backend force_encoded_color prefetch shuffle disk_reader_threads block_size verbose")
@@ -161,6 +164,9 @@ class HDF5Output(LayerType):
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         return []
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        raise NetgenError("the mirror writes no files; remove the layer, and ask for its bottoms by name (blobs=[...])")
+
 
 class DummyData(LayerType):
     """Blobs of the shapes given, filled by fillers.
@@ -194,6 +200,12 @@ class DummyData(LayerType):
             check_filler(filler, shape, "data_filler")
         return shapes
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.data import Dummies
+
+        tops, fillers = len(self.layer.tops), self.fields["data_filler"] or ({},)
+        return Dummies(self.layer.name, self.shapes(bottoms), fillers * tops if len(fillers) == 1 else fillers)
+
 
 class Parameter(LayerType):
     """A learned blob of the shape given, as a top.
@@ -212,6 +224,11 @@ class Parameter(LayerType):
 
     def weight_shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         return self.shapes(bottoms)
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.data import Parameter
+
+        return Parameter(self.shapes(bottoms)[0])
 
 
 class Python(LayerType):

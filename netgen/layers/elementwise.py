@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
-from netgen.layers.base import SameShape, Shape, canonical_axis, count, refuse_empty, text
+from netgen.layers.base import LayerType, SameShape, Shape, canonical_axis, count, refuse_empty, text
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from netgen.layers.base import Array
 
 
 class Eltwise(SameShape):
@@ -102,6 +104,11 @@ class Scale(SameShape):
         bias = shapes.pop() if self.fields["bias_term"] else None
         return Scale(self.fields["axis"], shapes[0] if shapes else None, bias)
 
+    def affine(self, weights: Sequence[Array], bottom: Shape) -> tuple[Array, Array] | None:
+        if len(self.layer.bottoms) == 2:
+            raise NetgenError("its factors are a blob")
+        return _per_channel(self, bottom, weights[0], weights[1] if len(weights) > 1 else weights[0] * 0)
+
 
 class Bias(SameShape):
     """Adds terms along some axes, learned or the second bottom.
@@ -139,6 +146,11 @@ class Bias(SameShape):
 
         shapes = self.weight_shapes(bottoms)
         return Bias(self.fields["axis"], shapes[0] if shapes else None)
+
+    def affine(self, weights: Sequence[Array], bottom: Shape) -> tuple[Array, Array] | None:
+        if len(self.layer.bottoms) == 2:
+            raise NetgenError("its terms are a blob")
+        return _per_channel(self, bottom, weights[0] * 0 + 1, weights[0])
 
 
 class Axpy(SameShape):
@@ -200,3 +212,10 @@ def _way_out(bottom: Shape, factors: Shape) -> str:
     if factors[:2] == bottom[:2] and count(factors, 2) == 1:
         return f" (reshape it to {text(factors[:2])} and use axis: 0)"
     return ""
+
+
+def _per_channel(layer: LayerType, bottom: Shape, factors: Array, terms: Array) -> tuple[Array, Array]:
+    """Factors and terms as they are, where there is one for each channel."""
+    if factors.shape != bottom[1:2] or canonical_axis(layer.fields["axis"], bottom) != 1:
+        raise NetgenError(f"its weights ({text(factors.shape)}) are not one for each channel of {text(bottom)}")
+    return factors, terms

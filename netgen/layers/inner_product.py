@@ -11,6 +11,8 @@ from netgen.layers.base import LayerType, Shape, canonical_axis, count, refuse_e
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from netgen.layers.base import Array
+
 
 class InnerProduct(LayerType):
     """Each output is a weighted sum of all inputs from ``axis`` (1) on.
@@ -54,6 +56,13 @@ class InnerProduct(LayerType):
         axis = canonical_axis(self.fields["axis"], bottoms[0])
         kind = TransposedLinear if self.fields["transpose"] else Linear
         return kind(count(bottoms[0], axis), self.fields["num_output"], axis, bias=self.fields["bias_term"])
+
+    def absorbed(self, weights: Sequence[Array], factors: Array, terms: Array) -> list[Array] | None:
+        if self.fields["axis"] != 1:
+            raise NetgenError("its outputs are not on axis 1")
+        weight, *bias = weights
+        scaled = weight * (factors if self.fields["transpose"] else factors[:, None])
+        return [scaled, bias[0] * factors + terms if bias else terms]
 
 
 class Embed(LayerType):

@@ -22,6 +22,8 @@ from netgen.layers.elementwise import Scale
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from netgen.layers.base import Array
+
 
 class BatchNorm(SameShape):
     """Subtracts the mean and divides by the deviation per channel; has no learned scale.
@@ -87,6 +89,14 @@ class BatchNorm(SameShape):
         kind = BatchNorm2d if len(bottom) == 4 else BatchNorm
         fraction = self.fields["moving_average_fraction"]
         return kind(bottom[1], self.fields["eps"], fraction, self.given.get("use_global_stats"), **affine)
+
+    def affine(self, weights: Sequence[Array], bottom: Shape) -> tuple[Array, Array] | None:
+        if not self.given.get("use_global_stats", True):
+            raise NetgenError("it normalizes by the statistics of the batch (use_global_stats: false)")
+        mean, variance, factor = weights
+        inverse = 1 / factor[0] if factor[0] else 0.0
+        factors = (variance * inverse + self.fields["eps"]) ** -0.5
+        return factors, -mean * inverse * factors
 
 
 class BN(SameShape):

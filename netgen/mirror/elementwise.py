@@ -71,7 +71,8 @@ class Eltwise(nn.Module):
         for i, bottom in enumerate(bottoms[start:], start):
             given = top if i == self.in_place else bottom
             if self.operation == "SUM":
-                top = torch.add(top, given, alpha=self.coeff[i] if self.coeff else 1.0)
+                factor = self.coeff[i] if self.coeff else 1.0
+                top = torch.add(top, given, alpha=factor) if factor else top
             else:
                 top = top * given if self.operation == "PROD" else torch.where(given > top, given, top)
         return top
@@ -79,10 +80,12 @@ class Eltwise(nn.Module):
     def _sum(self, bottoms: Sequence[Tensor]) -> Tensor:
         if not self.coeff:
             return reduce(torch.add, bottoms)
-        top = bottoms[0] * self.coeff[0]
-        for bottom, factor in zip(bottoms[1:], self.coeff[1:], strict=True):
-            top = torch.add(top, bottom, alpha=factor)
-        return top
+        # A coefficient of 0 makes 0 of infinity too: BLAS's axpy then does nothing.
+        top: Tensor | None = None
+        for bottom, factor in zip(bottoms, self.coeff, strict=True):
+            if factor:
+                top = bottom * factor if top is None else torch.add(top, bottom, alpha=factor)
+        return torch.zeros_like(bottoms[0]) if top is None else top
 
     def _first_two(self, first: Tensor, second: Tensor) -> Tensor:
         return first * second if self.operation == "PROD" else torch.where(first > second, first, second)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from netgen.mirror.normalization import BatchNorm
+from netgen.wiring import readers
 
 if TYPE_CHECKING:
     from netgen.graph import Layer
@@ -48,18 +49,10 @@ class Program(NamedTuple):
 
 def pairs(shaped: Sequence[ShapedLayer]) -> dict[int, int]:
     """Layers that can be one module with a later one, its only reader, by their places (BatchNorm and Scale)."""
-    makers: dict[str, int] = {}
-    read_by: dict[int, list[int]] = {}
-    for i, each in enumerate(shaped):
-        for name in each.layer.bottoms:
-            if name in makers:
-                read_by[makers[name]].append(i)
-        for name in each.layer.tops:
-            makers[name] = i
-            read_by[i] = read_by.get(i, [])
+    read_by = readers([each.layer for each in shaped])
     found = {}
     for i, each in enumerate(shaped):
-        last = read_by.get(i, [])
+        last = read_by[i]
         if len(each.layer.tops) == 1 and len(last) == 1 and not each.layer.params.get("loss_weight"):
             after = shaped[last[0]]
             if len(after.layer.bottoms) == len(after.layer.tops) == 1 and each.kind.joins(after.kind, each.tops[0]):
