@@ -5,46 +5,25 @@ The weights are stepped over and never read, so that a file of 500 MB costs what
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from netgen.errors import ParseError, UsageError
+from netgen.errors import ParseError
 from netgen.graph import EMPTY, Fields, Graph, Layer
 from netgen.schema import ENUMS, FIELDS, Field
+from netgen.wire import FIXED32, FIXED64, LENGTH, VARINT, Bytes, MalformedError, entries, head, mapped, varint
 
 if TYPE_CHECKING:
     from netgen.upgrade.common import Remarks
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_WIRES = {"float": _FIXED32, "double": _FIXED64, "string": _LENGTH, "bytes": _LENGTH, "message": _LENGTH}
+_WIRES = {"float": FIXED32, "double": FIXED64, "string": LENGTH, "bytes": LENGTH, "message": LENGTH}
 
 # Where layers and their weights lie
 _INNER = {"NetParameter": ("layer", "layers"), "V1LayerParameter": ("layer",)}
 
 # Numbers that forks give to other messages, by the names that they have here (BVLC's and MobileNet-YOLO's)
 _CLASHING = ("embed_param", "parameter_param", "swish_param", "clip_param", "reorg_param", "upsample_param")
-
-_OTHER_FORMATS = {
-    b"\x89HDF": "this is an HDF5 file; save the weights as binaryproto",
-    b"version https://git-lfs": "this is a git-lfs pointer, not the file itself; fetch it with 'git lfs pull'",
-}
-
-
-class _MalformedError(ValueError):
-    """Bytes that are no protobuf message; the text is the rule."""
-
-
-class _Entry(NamedTuple):
-    """One field of a message: its number and wire type, where it and its content begin, where both end."""
-
-    number: int
-    wire: int
-    start: int
-    content: int
-    end: int
 
 
 def read_architecture(path: str | os.PathLike[str]) -> Graph:
@@ -74,85 +53,25 @@ def read_architecture(path: str | os.PathLike[str]) -> Graph:
 def _architecture(name: str) -> bytes:
     """The NetParameter in a file without its blobs."""
     try:
-        with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for magic, rule in _OTHER_FORMATS.items():
-                if data[: len(magic)] == magic:
-                    raise ParseError(name, 0, 0, rule)
+        with mapped(name) as data:
             return _without_blobs(data, 0, len(data), "NetParameter")
-    except _MalformedError as error:
+    except MalformedError as error:
         raise ParseError(name, 0, 0, f"this is no .caffemodel, or a part of one: {error}") from None
-    except FileNotFoundError:
-        raise UsageError(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise UsageError(f"{name}: this is a directory; name a file in it") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, ValueError) and os.path.isfile(name):
-            raise ParseError(name, 0, 0, "the file is empty") from None  # what mmap refuses
-        raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-# The wire format
-
-
-def _entries(data: mmap.mmap | bytes, start: int, end: int) -> Iterator[_Entry]:
-    at = start
-    while at < end:
-        tag, content = _varint(data, at, end)
-        number, wire = tag >> 3, tag & 7
-        stop = content
-        if wire == _VARINT:
-            _, stop = _varint(data, content, end)
-        elif wire == _LENGTH:
-            length, content = _varint(data, content, end)
-            stop = content + length
-        elif wire in (_FIXED32, _FIXED64):
-            stop = content + (4 if wire == _FIXED32 else 8)
-        else:
-            raise _MalformedError(f"wire type {wire} at byte {at}")
-        if stop > end or not number:
-            what = f"field {number} at byte {at} goes on to byte {stop}, and its message ends at {end}"
-            raise _MalformedError(what if number else f"field number 0 at byte {at}")
-        yield _Entry(number, wire, at, content, stop)
-        at = stop
-
-
-def _varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
-    """The number that begins here, and where it ends."""
-    value = shift = 0
-    for place in range(at, min(at + 10, end)):
-        byte = data[place]
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, place + 1
-        shift += 7
-    raise _MalformedError(f"a number at byte {at} does not end")
-
-
-def _written(number: int) -> bytes:
-    parts = bytearray()
-    while number > 127:
-        parts.append(number & 127 | 128)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)
-
-
-def _without_blobs(data: mmap.mmap | bytes, start: int, end: int, message: str) -> bytes:
+def _without_blobs(data: Bytes, start: int, end: int, message: str) -> bytes:
     """A message's bytes without those of the weights in it."""
     rows = FIELDS[message]
     blobs = rows["blobs"][0] if "blobs" in rows else 0
     inner = {rows[name][0]: rows[name][3] or "" for name in _INNER.get(message, ())}
     parts = []
-    for entry in _entries(data, start, end):
-        if entry.wire == _LENGTH and entry.number in inner:
+    for entry in entries(data, start, end):
+        if entry.wire == LENGTH and entry.number in inner:
             content = _without_blobs(data, entry.content, entry.end, inner[entry.number])
-            parts += [_written(entry.number << 3 | _LENGTH), _written(len(content)), content]
+            parts += [head(entry.number, len(content)), content]
         elif entry.number != blobs:
             parts.append(data[entry.start : entry.end])
     return b"".join(parts)
-
-
-# The message
 
 
 def _graph(data: bytes, name: str, remarks: Remarks) -> Graph:
@@ -166,7 +85,7 @@ def _graph(data: bytes, name: str, remarks: Remarks) -> Graph:
         graph = from_message(caffe_pb2.NetParameter.FromString(data))
         _remark_unknown(data, "NetParameter", "net", "", remarks)
         return _decoded(graph)
-    except (DecodeError, UnicodeDecodeError, _MalformedError):
+    except (DecodeError, UnicodeDecodeError, MalformedError):
         raise ParseError(name, 0, 0, f"{_culprit(data, caffe_pb2)}; load the .prototxt of the network") from None
 
 
@@ -187,12 +106,12 @@ def _decoded(graph: Graph) -> Graph:
 def _without_foreign(data: bytes, messages: Any, remarks: Remarks) -> bytes:
     """The network without fields of clashing numbers that cannot be what the schema has there (Intel's string 149)."""
     parts = []
-    for entry in _entries(data, 0, len(data)):
+    for entry in entries(data, 0, len(data)):
         piece = data[entry.start : entry.end]
-        if entry.number == FIELDS["NetParameter"]["layer"][0] and entry.wire == _LENGTH:
+        if entry.number == FIELDS["NetParameter"]["layer"][0] and entry.wire == LENGTH:
             content = data[entry.content : entry.end]
             kept = []
-            for inner in _entries(content, 0, len(content)):
+            for inner in entries(content, 0, len(content)):
                 field = content[inner.start : inner.end]
                 name = _by_number("LayerParameter").get(inner.number, ("",))[0]
                 if name in _CLASHING and not _is_readable(messages.LayerParameter, field):
@@ -200,20 +119,20 @@ def _without_foreign(data: bytes, messages: Any, remarks: Remarks) -> bytes:
                 else:
                     kept.append(field)
             content = b"".join(kept)
-            piece = _written(entry.number << 3 | _LENGTH) + _written(len(content)) + content
+            piece = head(entry.number, len(content)) + content
         parts.append(piece)
     return b"".join(parts)
 
 
 def _culprit(data: bytes, messages: Any) -> str:
     """Which field of which layer is not what its number says, in a message that protobuf refuses."""
-    for entry in _entries(data, 0, len(data)):
+    for entry in entries(data, 0, len(data)):
         row = _by_number("NetParameter").get(entry.number)
         if row is None or row[0] not in _INNER["NetParameter"]:
             continue
         of = row[1][3] or ""
         content = data[entry.content : entry.end]
-        for inner in _entries(content, 0, len(content)):
+        for inner in entries(content, 0, len(content)):
             if not _is_readable(getattr(messages, of), content[inner.start : inner.end]):
                 field = _by_number(of).get(inner.number, (str(inner.number),))[0]
                 return f"{_layer_named(content, of)}: field number {inner.number} does not hold a {field}"
@@ -231,8 +150,8 @@ def _is_readable(message: Any, data: bytes) -> bool:
 
 
 def _layer_named(data: bytes, message: str) -> str:
-    for entry in _entries(data, 0, len(data)):
-        if entry.number == FIELDS[message]["name"][0] and entry.wire == _LENGTH:
+    for entry in entries(data, 0, len(data)):
+        if entry.number == FIELDS[message]["name"][0] and entry.wire == LENGTH:
             return f"layer {data[entry.content : entry.end].decode('utf-8', 'replace')!r}"
     return "a layer without a name"
 
@@ -244,15 +163,15 @@ def _by_number(message: str) -> dict[int, tuple[str, Field]]:
 
 def _remark_unknown(data: bytes, message: str, where: str, path: str, remarks: Remarks) -> None:
     """Note what the schema lacks, which protobuf lays aside in silence; recursion goes no deeper than the schema."""
-    for entry in _entries(data, 0, len(data)):
+    for entry in entries(data, 0, len(data)):
         content = data[entry.content : entry.end]
         name, row = _by_number(message).get(entry.number, (f"number {entry.number}", None))
         if row is None:
             remarks.add(where, f"field {path}{name} is not in the schema and is ignored")
             continue
         _, label, kind, of, _ = row
-        packed = label == "repeated" and entry.wire == _LENGTH
-        if entry.wire != _WIRES.get(kind, _VARINT) and not packed:
+        packed = label == "repeated" and entry.wire == LENGTH
+        if entry.wire != _WIRES.get(kind, VARINT) and not packed:
             remarks.add(where, f"field {path}{name} (number {entry.number}) does not hold a {kind} and is ignored")
         elif kind == "message":
             into = name in _INNER.get(message, ())
@@ -264,7 +183,7 @@ def _remark_unknown(data: bytes, message: str, where: str, path: str, remarks: R
                 remarks,
             )
         elif kind == "enum" and not packed:
-            value, _ = _varint(content, 0, len(content))
+            value, _ = varint(content, 0, len(content))
             if value not in ENUMS[of or ""].values():
                 remarks.add(where, f"{path}{name} {value} is not in the schema and is ignored")
 
