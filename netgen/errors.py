@@ -7,6 +7,7 @@ layers adds the place once.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class NetgenError(Exception):
@@ -35,6 +36,19 @@ class UsageError(NetgenError):
     """The request is wrong rather than the network: an unknown network, parameter, option or file."""
 
     exit_code = 2
+
+
+def needed(package: str, extra: str, what: str) -> Any:
+    """The module of an optional package, which ``what`` needs; raises UsageError that tells how to get it."""
+    from importlib import import_module
+
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        way = f"'pip install {package}', or netgen with its extra: 'pip install netgen[{extra}]'"
+        raise UsageError(f"{what}: this needs the package {package!r}, which is not installed; {way}") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from netgen.errors import ParseError, UsageError
 
@@ -38,27 +40,39 @@ def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:
 
     A name that is not a plain file (a pipe, /dev/stdout) is written to directly.
     """
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    with writing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to piece by piece, which is in its place when all of it is written, and never before.
+
+    Where anything is raised meanwhile, nothing is left of it. Raises UsageError as ``write_file`` does.
+    """
     name = os.fspath(path)
     if not name:
         raise UsageError("the name of the file to write is empty")
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     try:
         if os.path.exists(name) and not os.path.isfile(name):
             with open(name, "wb") as file:
-                file.write(data)
+                yield file
         else:
-            _replace(os.path.realpath(name), data)
+            with _beside(os.path.realpath(name)) as file:
+                yield file
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _replace(name: str, data: bytes) -> None:
+@contextmanager
+def _beside(name: str) -> Iterator[BinaryIO]:
     part = f"{name}.{os.getpid()}.part"
     try:
-        with open(part, "xb") as file:
-            file.write(data)
+        with open(part, "x+b") as file:
+            yield file
         if os.path.exists(name):
             os.chmod(part, os.stat(name).st_mode)
         os.replace(part, name)

@@ -1,0 +1,53 @@
+"""Weights in torch's files: a state dict whose keys are ``layer:index``."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netgen.errors import NetgenError, ParseError, needed
+from netgen.fields import shown
+from netgen.files import writing
+from netgen.weights import array_of, split_key
+
+if TYPE_CHECKING:
+    from netgen.layers.base import Shape
+    from netgen.weights import Array, Weights
+
+_DAMAGE = (pickle.UnpicklingError, OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError,
+           IndexError, AssertionError, ImportError, OverflowError, MemoryError)  # fmt: skip
+
+
+def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:  # noqa: ARG001 - torch makes room as it reads
+    """The weights in a ``.pt``; a file with anything but tensors in plain containers is refused, and none of it run."""
+    torch = needed("torch", "torch", name)
+    try:
+        values = torch.load(name, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ParseError(name, 0, 0, f"this is no state dict of tensors alone, or a part of one: {why}") from None
+    if not isinstance(values, Mapping):
+        raise ParseError(name, 0, 0, f"this is no state dict of tensors alone, got {shown(type(values).__name__)}")
+    weights: Weights = {}
+    for key, tensor in values.items():
+        try:
+            split_key(key)
+        except NetgenError:
+            rule = f"its key {shown(key)} is not layer:index; netgen.to_torch(net).load_state_dict reads a module's own"
+            raise ParseError(name, 0, 0, rule) from None
+        if not isinstance(tensor, torch.Tensor) or not tensor.dtype.is_floating_point:
+            raise ParseError(name, 0, 0, f"{key!r}: it must be a tensor of numbers, got {shown(type(tensor).__name__)}")
+        weights[key] = array_of(key, tensor.detach().float().numpy())
+    return weights
+
+
+def write(weights: Mapping[str, Array], name: str) -> None:
+    """Write a state dict that ``torch.load`` reads with ``weights_only=True``."""
+    torch = needed("torch", "torch", name)
+    # A view onto a file is read-only, which torch's tensors are not.
+    tensors = {key: torch.from_numpy(np.array(array, np.float32)) for key, array in weights.items()}
+    with writing(name) as file:
+        torch.save(tensors, file)
