@@ -22,9 +22,13 @@ from netgen.zoo import build
 
 if TYPE_CHECKING:
     from netgen.analysis import Analysis, analyze
+    from netgen.caffemodel import load_mean, save_mean
+    from netgen.filling import fill_weights
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
     from netgen.shapes import infer_shapes
+    from netgen.weightfiles import load_weights, save_weights
+    from netgen.weights import expected_weights, match_weights
 
 _install()
 
@@ -43,11 +47,18 @@ __all__ = [
     "analyze",
     "block",
     "build",
+    "expected_weights",
+    "fill_weights",
     "infer_shapes",
     "lint",
     "load",
+    "load_mean",
+    "load_weights",
+    "match_weights",
     "parse_prototxt",
     "register",
+    "save_mean",
+    "save_weights",
 ]
 
 
@@ -56,8 +67,15 @@ _LATER = {
     "LayerType": "netgen.layers.base",
     "Finding": "netgen.linting",
     "analyze": "netgen.analysis",
+    "expected_weights": "netgen.weights",
+    "fill_weights": "netgen.filling",
     "infer_shapes": "netgen.shapes",
     "lint": "netgen.linting",
+    "load_mean": "netgen.caffemodel",
+    "load_weights": "netgen.weightfiles",
+    "match_weights": "netgen.weights",
+    "save_mean": "netgen.caffemodel",
+    "save_weights": "netgen.weightfiles",
 }
 
 

@@ -30,7 +30,7 @@ def _forget() -> Iterator[None]:
 def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
     values: dict[str, Any] = {}
-    first, mistake, block, report, own = blocks("python")
+    first, mistake, block, report, own, weights = blocks("python")
     exec(first, values)  # noqa: S102 (our own README)
     assert netgen.load("tiny.prototxt") == values["net"]
     assert capsys.readouterr().out.startswith('name: "tiny"')
@@ -52,6 +52,11 @@ def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.Mo
 
     exec(own, values)  # noqa: S102
     assert capsys.readouterr().out.strip() == own.strip().rpartition("# ")[2]
+
+    exec(weights, values)  # noqa: S102
+    shape = next(line for line in weights.splitlines() if ".shape" in line)
+    assert repr(eval(shape, values)) == shape.rpartition("# ")[2]  # noqa: S307
+    assert values["weights"].keys() == netgen.expected_weights(values["net"]).keys()
 
 
 def test_the_house_style_works(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ COMMANDS = {
     "diff": "diff",
     "lint": "lint",
     "upgrade": "upgrade",
+    "weights": "weights",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""

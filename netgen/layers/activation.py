@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
@@ -47,6 +48,7 @@ class PReLU(SameShape):
     in_place = True
     verb = "prelu"
     weights = 1
+    default_fillers = MappingProxyType({"filler": 0.25})
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         if len(bottoms[0]) < 2:

@@ -64,6 +64,10 @@ class LayerType:
     """Whether the tops share the memory of the bottom, so that nothing is moved (Split, Reshape, Flatten)."""
     loss: bool = False
     """Whether the first top counts in the loss, with weight 1, where no loss_weight says otherwise."""
+    default_fillers: Mapping[str, float] = EMPTY
+    """What fills a weight whose filler field is not set, by the field's name: a constant, where it is not 0."""
+    fresh_statistics: tuple[float, ...] = ()
+    """The constants of new statistics, for those weights after the ones that have fillers; 0 for all others."""
     counted: bool = True
     """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
 
@@ -107,6 +111,11 @@ class LayerType:
     def fillers(self) -> tuple[str, ...]:
         """The fields of the main message that fill the weights of a new layer, in the order of the weights."""
         return ()
+
+    def new_weights(self) -> list[Mapping[str, Any]]:
+        """The FillerParameters that fill the weights of a new layer, in their order; constant 0 fills the rest."""
+        fields = [self.given.get(name, {"value": self.default_fillers.get(name, 0.0)}) for name in self.fillers()]
+        return [*fields, *({"value": value} for value in self.fresh_statistics)]
 
     def statistics(self) -> int:
         """How many of the blobs are statistics that no gradient reaches (all three of BatchNorm, the last of BN)."""
@@ -269,6 +278,8 @@ def plain(value: Any) -> Any:
         return tuple(plain(each) for each in value)
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
+    if not isinstance(value, str):
+        return value
     if value in ("true", "false"):
         return value == "true"
     if value[:1] in ("'", '"'):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
@@ -73,6 +74,7 @@ class Scale(SameShape):
     bottoms = (1, 2)
     in_place = True
     weights = 1
+    default_fillers = MappingProxyType({"filler": 1.0})
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         factors = bottoms[1] if len(bottoms) == 2 else self.weight_shapes(bottoms)[0]

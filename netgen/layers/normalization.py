@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
 from netgen.layers.base import (
@@ -14,6 +15,7 @@ from netgen.layers.base import (
     canonical_axis,
     count,
     legacy_shape,
+    plain,
     refuse_empty,
     text,
 )
@@ -41,6 +43,9 @@ class BatchNorm(SameShape):
     messages = ("batch_norm_param",)
     in_place = True
     weights = 3
+    # Caffe begins with a factor of 0, which divides by the root of eps alone: 316 times what came in. A weights file
+    # is to be run, so here the statistics are those of data that need no normalizing.
+    fresh_statistics = (0.0, 1.0, 1.0)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         for name in ("use_weight_bias", "bias_term"):
@@ -114,6 +119,9 @@ class BN(SameShape):
     in_place = True
     verb = "bn_layer"
     own_fields = ("bn_mode", "scale_filler", "shift_filler")
+    # The forks leave a scale without a filler at 0, and some the variance: nothing would come out.
+    default_fillers = MappingProxyType({"slope_filler": 1.0})
+    fresh_statistics = (0.0, 1.0)
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         n, _, h, w = legacy_shape(bottoms[0])
@@ -130,6 +138,12 @@ class BN(SameShape):
     def fillers(self) -> tuple[str, ...]:
         # SegNet's are not in the schema, and hold unread text.
         return () if self._is_segnet() else ("slope_filler", "bias_filler")
+
+    def new_weights(self) -> list[Mapping[str, Any]]:
+        if not self._is_segnet():
+            return super().new_weights()
+        scale, shift = (plain(self.given.get(name)) for name in ("scale_filler", "shift_filler"))
+        return [scale or {"value": 1.0}, shift or {}]
 
     def statistics(self) -> int:
         return 0 if self._is_segnet() else 2
@@ -234,6 +248,7 @@ class Normalize(SameShape):
 
     messages = ("norm_param",)
     weights = 1
+    default_fillers = MappingProxyType({"scale_filler": 1.0})
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         if len(bottoms[0]) < 2:
