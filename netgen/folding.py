@@ -15,6 +15,7 @@ from netgen.wiring import State, filtered, readers
 
 if TYPE_CHECKING:
     from netgen.graph import Layer
+    from netgen.layers.base import Array as Numbers
     from netgen.weights import Array, Weights
 
 
@@ -52,7 +53,7 @@ class _Folding:
         self.readers = readers([each.layer for each in shaped])
         self.makers = _makers(shaped)
         self.roots: dict[int, int] = {}
-        self.affine: dict[int, tuple[Array, Array]] = {}
+        self.affine: dict[int, tuple[Numbers, Numbers]] = {}
         self.tops: dict[int, str] = {}
         self.kept: dict[str, str] = {}
 

@@ -203,8 +203,9 @@ class DummyData(LayerType):
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.data import Dummies
 
-        tops, fillers = len(self.layer.tops), self.fields["data_filler"] or ({},)
-        return Dummies(self.layer.name, self.shapes(bottoms), fillers * tops if len(fillers) == 1 else fillers)
+        fillers: Sequence[Any] = self.fields["data_filler"] or ({},)
+        each = tuple(fillers) * (len(self.layer.tops) if len(fillers) == 1 else 1)
+        return Dummies(self.layer.name, self.shapes(bottoms), each)
 
 
 class Parameter(LayerType):
