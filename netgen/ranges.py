@@ -24,6 +24,21 @@ def above_zero(where: str, **values: Any) -> None:
             raise UsageError(f"{where}: {name} must be a number above 0, got {shown(value)}")
 
 
+def share(where: str, **values: Any) -> None:
+    """Raise UsageError unless each value is a number from 0 up to, but not, 1."""
+    for name, value in values.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+            raise UsageError(f"{where}: {name} must be a number from 0 to below 1, got {shown(value)}")
+
+
+def divisible(by: int, where: str, **values: int) -> None:
+    """Raise UsageError unless each value is a multiple of ``by``."""
+    for name, value in values.items():
+        if value % by:
+            nearest = max(1, round(value / by)) * by
+            raise UsageError(f"{where}: {name} must be a multiple of {by}, got {value}; the nearest is {nearest}")
+
+
 def height_and_width(where: str, size: Any) -> tuple[int, int]:
     """The height and width that a ``size`` stands for: one number for both, or a pair."""
     pair = tuple(size) if isinstance(size, list | tuple) else (size, size)

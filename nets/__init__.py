@@ -5,5 +5,25 @@ if __name__ != "netgen.nets":
 
 MODULES = {
     "peleenet": "peleenet",
+    "alexnet": "alexnet",
+    "caffenet": "alexnet",
+    "densenet121": "densenet",
+    "densenet169": "densenet",
+    "densenet201": "densenet",
+    "googlenet": "googlenet",
+    "lenet": "alexnet",
+    "mobilenet_v1": "mobilenet",
+    "mobilenet_v2": "mobilenet",
+    "resnet18": "resnet",
+    "resnet34": "resnet",
+    "resnet50": "resnet",
+    "resnet101": "resnet",
+    "resnet152": "resnet",
+    "se_resnet50": "resnet",
+    "shufflenet_v1": "shufflenet",
+    "squeezenet1_0": "squeezenet",
+    "squeezenet1_1": "squeezenet",
+    "vgg16": "vgg",
+    "vgg19": "vgg",
 }
 """The module, here, that holds the function of each network's name."""

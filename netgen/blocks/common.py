@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.blocks.declare import block
@@ -29,6 +30,56 @@ def conv_block(
     """
     net.conv(num_output, kernel_size, stride, name=name, **fields).bn(scale=True, eps=eps)
     return (net.relu() if relu else net).last
+
+
+@block
+def named_conv_block(
+    net: Net,
+    names: Sequence[str],
+    num_output: int,
+    kernel_size: int = 1,
+    stride: int = 1,
+    *,
+    eps: float = 1e-5,
+    **fields: Any,
+) -> Blob:
+    """``conv_block`` with the names of a published file: those of Convolution, BatchNorm, Scale and ReLU.
+
+    Three names make no ReLU. Weights are loaded by these names, so networks with published weights keep theirs.
+    """
+    conv, bn, scale, *relu = names
+    net.conv(num_output, kernel_size, stride, name=conv, **fields).bn(name=bn, eps=eps).scale(name=scale)
+    for name in relu:
+        net.relu(name=name)
+    return net.last
+
+
+@block
+def named_conv_relu(net: Net, names: tuple[str, str], num_output: int, kernel_size: int = 1, **fields: Any) -> Blob:
+    """Convolution with bias and ReLU in place, under the names of a published file: N C H W -> N num_output H W."""
+    conv, relu = names
+    return net.conv(num_output, kernel_size, name=conv, bias_term=True, **fields).relu(name=relu).last
+
+
+@block
+def local_norm(net: Net, *, name: str) -> Blob:
+    """An LRN over 5 channels as AlexNet has it (Krizhevsky et al. 2012, section 3.3): N C H W -> N C H W."""
+    return net.layer("LRN", name=name, local_size=5, alpha=1e-4, beta=0.75).last
+
+
+@block
+def inner_products(net: Net, classes: int, *, outputs: int = 4096, dropout: float = 0.5) -> Blob:
+    """fc6 and fc7 with ReLU and Dropout, fc8 and the Softmax of AlexNet and VGG: N C H W -> N classes."""
+    for i in (6, 7):
+        net.fc(outputs, name=f"fc{i}").relu(name=f"relu{i}").dropout(dropout, name=f"drop{i}")
+    return net.fc(classes, name="fc8").softmax(name="prob").last
+
+
+@block
+def conv_classifier(net: Net, classes: int, *, pool: str, name: str) -> Blob:
+    """Global average pooling, a 1x1 Convolution with bias, and a Softmax ``prob``: N C H W -> N classes 1 1."""
+    net.global_pool(name=pool).conv(classes, 1, name=name, bias_term=True, weight_filler="msra")
+    return net.softmax(name="prob").last
 
 
 @block
