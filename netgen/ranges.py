@@ -49,12 +49,12 @@ def height_and_width(where: str, size: Any) -> tuple[int, int]:
     return pair
 
 
-def one_of(choices: Iterable[str], where: str, **values: Any) -> None:
-    """Raise UsageError unless each value is one of the choices."""
-    known = list(choices)
+def one_of(choices: Iterable[str] | Iterable[int], where: str, **values: Any) -> None:
+    """Raise UsageError unless each value is one of the choices, and of their type (True is no 1)."""
+    known: list[Any] = list(choices)
     for name, value in values.items():
-        if value not in known:
-            raise UsageError(f"{where}: {name} must be one of {', '.join(known)}, got {shown(value)}")
+        if not any(type(value) is type(each) and value == each for each in known):
+            raise UsageError(f"{where}: {name} must be one of {', '.join(map(str, known))}, got {shown(value)}")
 
 
 def per_item(least: int, where: str, *, count: int | None = None, **values: Sequence[Any]) -> None:

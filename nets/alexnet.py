@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from netgen.blocks import inner_products, local_norm, named_conv_relu
 from netgen.builder import Net
-from netgen.ranges import at_least, height_and_width, share
+from netgen.ranges import at_least, height_and_width, one_of, share
+
+_GROUPS = (1, 2, 4, 8, 16, 32)
+"""What divides the channels of all convolutions."""
 
 
 def alexnet(
@@ -17,7 +20,8 @@ def alexnet(
     """AlexNet: 1 3 227 227 -> 1 1000, five convolutions and three inner products.
 
     ``groups`` is that of conv2, conv4 and conv5 (the paper's two GPUs), ``fc_outputs`` the outputs of fc6 and fc7,
-    ``dropout`` the share that is dropped behind them in training. fc6 reads all pixels: its weights grow with ``size``.
+    ``dropout`` the share that is dropped behind them in training (0 leaves the layers out). fc6 reads all pixels: its
+    weights grow with ``size``.
 
     Paper: Krizhevsky, Sutskever and Hinton, NIPS 2012, figure 2 (224 there, which Caffe's crops make 227). With the
     defaults: 60,965,224 learned weights (the paper: 60 million) and 724,406,816 multiply-adds. Names and order:
@@ -52,7 +56,8 @@ def _alexnet(
     order: tuple[str, str],
 ) -> Net:
     height, width = height_and_width(where, size)
-    at_least(1, where, classes=classes, groups=groups, fc_outputs=fc_outputs)
+    at_least(1, where, classes=classes, fc_outputs=fc_outputs)
+    one_of(_GROUPS, where, groups=groups)
     share(where, dropout=dropout)
     group = groups if groups > 1 else None
 

@@ -25,7 +25,8 @@ _MODULES = (
 def googlenet(size: int | tuple[int, int] = 224, classes: int = 1000, width: float = 1.0, dropout: float = 0.4) -> Net:
     """GoogLeNet: 1 3 224 224 -> 1 1000, of nine inception modules, without the heads that help it train.
 
-    ``width`` multiplies all channels, ``dropout`` is the share that is dropped before the classifier in training.
+    ``width`` multiplies all channels, ``dropout`` is the share that is dropped before the classifier in training
+    (0 leaves the layer out).
 
     Paper: arXiv 1409.4842, table 1. With the defaults: 6,998,552 learned weights and 1,582,671,872 multiply-adds.
     Names: BVLC/caffe, models/bvlc_googlenet/deploy.prototxt, which counts the same; its last pooling is over 7x7, here
@@ -51,5 +52,7 @@ def googlenet(size: int | tuple[int, int] = 224, classes: int = 1000, width: flo
             net.pool(3, 2, name=name)
         else:
             inception(net, [wide(each) for each in widths], name=f"inception_{name}")
-    net.global_pool(name="pool5/7x7_s1").dropout(dropout, name="pool5/drop_7x7_s1")
+    net.global_pool(name="pool5/7x7_s1")
+    if dropout:
+        net.dropout(dropout, name="pool5/drop_7x7_s1")
     return net.fc(classes, name="loss3/classifier").softmax(name="prob")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netgen.blocks import basic, bottleneck, named_conv_block, se_bottleneck
-from netgen.blocks.residual import se_names
+from netgen.blocks.residual import VERSIONS, se_names
 from netgen.builder import Net
 from netgen.ranges import at_least, divisible, height_and_width, one_of, per_item
 
-VERSIONS = ("v1", "v1.5")
 _STEM = ("conv1", "bn_conv1", "scale_conv1", "conv1_relu")
 
 

@@ -63,8 +63,7 @@ def shufflenet_v1(
 
 
 def _first_channels(where: str, groups: int, width: float) -> int:
-    if groups not in _CHANNELS or isinstance(groups, bool):
-        raise UsageError(f"{where}: groups must be one of {', '.join(map(str, _CHANNELS))}, got {shown(groups)}")
+    one_of(_CHANNELS, where, groups=groups)
     # What the first unit adds to the stem's channels, and all later units, must divide by the groups.
     step = 4 * groups
     return max(step, round(_CHANNELS[groups] * width / step) * step)

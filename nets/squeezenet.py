@@ -16,7 +16,8 @@ def squeezenet1_0(
     """SqueezeNet 1.0: 1 3 227 227 -> 1 1000 1 1, AlexNet's accuracy in 1.2 million weights.
 
     ``squeeze_ratio`` is the paper's SR, the squeezing channels of a fire module to its expanding ones; ``dropout`` the
-    share that is dropped in training. conv10 has pad 1, as in the published file, though its kernel is 1x1.
+    share that is dropped in training (0 leaves the layer out). conv10 has pad 1, as in the published file, though its
+    kernel is 1x1.
 
     Paper: arXiv 1602.07360, table 1. With the defaults: 1,248,424 learned weights (torchvision counts the same) and
     861,339,936 multiply-adds. Names: forresti/SqueezeNet, SqueezeNet_v1.0.
@@ -57,6 +58,7 @@ def _squeezenet(
         fire(net, max(1, int(2 * expand * squeeze_ratio)), expand, name=f"fire{number}")
         if number in pools:
             net.pool(3, 2, name=f"pool{number}")
-    net.dropout(dropout, name="drop9")
+    if dropout:
+        net.dropout(dropout, name="drop9")
     net.conv(classes, 1, pad=pad, name="conv10", bias_term=True, weight_filler={"type": "gaussian", "std": 0.01})
     return net.relu(name="relu_conv10").global_pool(name="pool10").softmax(name="prob")

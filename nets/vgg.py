@@ -21,8 +21,9 @@ def vgg16(
     """VGG-16: 1 3 224 224 -> 1 1000, thirteen 3x3 convolutions and three inner products.
 
     ``layers`` is the number of convolutions before each pooling, ``channels`` theirs, ``fc_outputs`` those of fc6 and
-    fc7, ``dropout`` the share that is dropped behind them in training. ``batch_norm`` puts BatchNorm and Scale behind
-    each convolution, which then has no bias. fc6 reads all pixels: its weights grow with ``size``.
+    fc7, ``dropout`` the share that is dropped behind them in training (0 leaves the layers out). ``batch_norm`` puts
+    BatchNorm and Scale behind each convolution, which then has no bias. fc6 reads all pixels: its weights grow with
+    ``size``.
 
     Paper: arXiv 1409.1556, configuration D of table 1. With the defaults: 138,357,544 learned weights (the paper:
     138 million) and 15,470,264,320 multiply-adds. Names: the authors' VGG_ILSVRC_16_layers_deploy.prototxt.

@@ -69,9 +69,14 @@ def local_norm(net: Net, *, name: str) -> Blob:
 
 @block
 def inner_products(net: Net, classes: int, *, outputs: int = 4096, dropout: float = 0.5) -> Blob:
-    """fc6 and fc7 with ReLU and Dropout, fc8 and the Softmax of AlexNet and VGG: N C H W -> N classes."""
+    """fc6 and fc7 with ReLU and Dropout, fc8 and the Softmax of AlexNet and VGG: N C H W -> N classes.
+
+    ``dropout`` is the share that is dropped in training; 0 leaves the layers out.
+    """
     for i in (6, 7):
-        net.fc(outputs, name=f"fc{i}").relu(name=f"relu{i}").dropout(dropout, name=f"drop{i}")
+        net.fc(outputs, name=f"fc{i}").relu(name=f"relu{i}")
+        if dropout:
+            net.dropout(dropout, name=f"drop{i}")
     return net.fc(classes, name="fc8").softmax(name="prob").last
 
 

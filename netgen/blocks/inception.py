@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from netgen.blocks.common import named_conv_relu
 from netgen.blocks.declare import block
+from netgen.errors import NetgenError
+from netgen.fields import shown
 
 if TYPE_CHECKING:
     from netgen.branching import Blob
@@ -35,6 +37,9 @@ def inception(net: Net, widths: Sequence[int], *, name: str) -> Blob:
     ``widths`` are the channels of the 1x1, of the 3x3 behind its reduction (reduction first), of the 5x5 the same, and
     of the 1x1 behind the pooling: table 1 of the paper, from left to right.
     """
+    if len(widths) != 6:
+        rule = "widths must be six whole numbers, one for each convolution"
+        raise NetgenError(f"block 'inception': {rule}, got {shown(widths)}")
     one, three_reduce, three, five_reduce, five, pool_proj = widths
 
     def behind_reduction(net: Net, kernel_size: int, reduce: int, num_output: int) -> None:

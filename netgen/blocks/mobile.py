@@ -52,7 +52,7 @@ def inverted_residual(
     ``shortcut`` names the sum with what came in, and needs stride 1 and ``num_output`` channels there.
     """
     if shortcut and (stride != 1 or channels != num_output):
-        found = f"stride={stride}, {channels} channels in, {num_output} out"
+        found = f"got stride={stride}, {channels} channels in and {num_output} out; leave it out"
         raise NetgenError(
             f"block 'inverted_residual': a shortcut needs stride 1 and as many channels out as in, {found}"
         )

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.blocks.common import named_conv_block
 from netgen.blocks.declare import block
+from netgen.ranges import divisible, one_of
 
 if TYPE_CHECKING:
     from netgen.branching import Blob
     from netgen.builder import Net
+
+VERSIONS = ("v1", "v1.5")
+"""Where a bottleneck has its stride: in the first 1x1, or in the 3x3."""
 
 
 def residual_names(name: str, *, relu: bool = True) -> tuple[str, ...]:
@@ -30,13 +34,9 @@ def basic(net: Net, num_output: int, stride: int = 1, *, name: str, project: boo
     keeps the shape. The first 3x3 has the stride.
     """
     start = net.last
-
-    def residual(net: Net) -> None:
-        _conv(net, f"{name}_branch2a", num_output, 3, stride, eps=eps)
-        _conv(net, f"{name}_branch2b", num_output, 3, relu=False, eps=eps)
-
     shortcut = _shortcut(net, num_output, stride, f"{name}_branch1", project, eps)
-    residual(net.at(start))
+    _conv(net.at(start), f"{name}_branch2a", num_output, 3, stride, eps=eps)
+    _conv(net, f"{name}_branch2b", num_output, 3, relu=False, eps=eps)
     return _joined(net, shortcut, name)
 
 
@@ -56,11 +56,12 @@ def bottleneck(
     The 3x3 has num_output / 4 channels. ``version`` "v1" is the paper's and has the stride in the first 1x1, "v1.5" in
     the 3x3, as most later weights were trained. ``project`` as in ``basic``.
     """
+    one_of(VERSIONS, "block 'bottleneck'", version=version)
+    divisible(4, "block 'bottleneck'", num_output=num_output)
     start, width = net.last, num_output // 4
     first, second = (stride, 1) if version == "v1" else (1, stride)
     shortcut = _shortcut(net, num_output, stride, f"{name}_branch1", project, eps)
-    net.at(start)
-    _conv(net, f"{name}_branch2a", width, 1, first, eps=eps)
+    _conv(net.at(start), f"{name}_branch2a", width, 1, first, eps=eps)
     _conv(net, f"{name}_branch2b", width, 3, second, eps=eps)
     _conv(net, f"{name}_branch2c", num_output, 1, relu=False, eps=eps)
     return _joined(net, shortcut, name)
@@ -73,6 +74,7 @@ def squeeze_excite(net: Net, channels: int, *, name: str, reduction: int = 16) -
     Global average pooling and two 1x1 convolutions, the first to ``channels`` / ``reduction``, then a Sigmoid.
     ``excite`` applies it.
     """
+    divisible(reduction, "block 'squeeze_excite'", channels=channels)
     net.global_pool(name=f"{name}_global_pool")
     net.conv(channels // reduction, 1, name=f"{name}_1x1_down", bias_term=True).relu(name=f"{name}_1x1_down/relu")
     net.conv(channels, 1, name=f"{name}_1x1_up", bias_term=True)
@@ -108,6 +110,7 @@ def se_bottleneck(
     eps: float = 1e-5,
 ) -> Blob:
     """``bottleneck`` v1 with squeeze-and-excite at its end, under the names of the SENet authors' files."""
+    divisible(4, "block 'se_bottleneck'", num_output=num_output)
     start, width = net.last, num_output // 4
     fields: dict[str, Any] = {"eps": eps, "weight_filler": "msra"}
     named_conv_block(net, se_names(f"{name}_1x1_reduce"), width, 1, stride, **fields)
