@@ -28,7 +28,8 @@ def densenet121(
     "FLOOR" is the published file's, for its weights to give its numbers.
 
     Paper: arXiv 1608.06993, table 1. With the defaults: 7,978,856 learned weights (torchvision counts the same) and
-    2,834,161,664 multiply-adds. Names: shicai/DenseNet-Caffe, DenseNet_121.prototxt, which has no Softmax at its end.
+    2,834,161,664 multiply-adds. Names: shicai/DenseNet-Caffe, DenseNet_121.prototxt, which has no Softmax at its end,
+    and a blob of its own for each BatchNorm, which works in place here unless others read what it reads.
     """
     return _densenet("densenet121", size, classes, growth_rate, layers, bottleneck, compression, pool1)
 

@@ -25,15 +25,15 @@ def shufflenet_v1(
 ) -> Net:
     """ShuffleNet v1: 1 3 224 224 -> 1 1000 1 1, of grouped 1x1 convolutions between which channels are shuffled.
 
-    ``groups`` is 1, 2, 3, 4 or 8, ``width`` multiplies all channels, ``layers`` is the number of units in each stage.
-    The shuffle is a ShuffleChannel, a layer of forks, as plain Caffe cannot transpose channels; ``depthwise`` is
-    ``Convolution`` (with group, for every reader) or the published file's ``ConvolutionDepthwise``. A unit that halves
-    the size joins a pooling, which rounds up, to a convolution, which rounds down: at each of them the size must be
-    even, as it is for multiples of 32.
+    ``groups`` is 1, 2, 3, 4 or 8, ``width`` multiplies all channels, rounded to what the groups divide, ``layers`` is
+    the number of units in each stage. The shuffle is a ShuffleChannel, a layer of forks, as plain Caffe cannot
+    transpose channels; ``depthwise`` is ``Convolution`` (with group, for every reader) or the published file's
+    ``ConvolutionDepthwise``. A unit that halves the size joins a pooling, which rounds up, to a convolution, which
+    rounds down: at each of them the size must be even, as it is for multiples of 32.
 
-    Paper: arXiv 1707.01083, table 1. With the defaults: 1,814,734 learned weights and 127,061,304 multiply-adds (the
-    paper: 137 million, with 60 channels inside the first unit, where the published file has 54). Names:
-    farmingyard/ShuffleNet, shufflenet_1x_g3_deploy.prototxt, which has no Softmax at its end.
+    Paper: arXiv 1707.01083, table 1, which says 137 million multiply-adds. With the defaults, as in the published file:
+    1,814,734 learned weights and 127,061,304 multiply-adds. Names: farmingyard/ShuffleNet,
+    shufflenet_1x_g3_deploy.prototxt, which has no Softmax at its end.
     """
     where = "shufflenet_v1"
     at_least(1, where, classes=classes)
@@ -45,7 +45,7 @@ def shufflenet_v1(
     _check_size(where, size, (height, width_), len(layers))
 
     net = Net("shufflenet").input(1, 3, height, width_)
-    channels = max(1, int(24 * width))
+    channels = _multiple(groups, 24 * width)
     named_conv_block(net, shuffle_names("conv1"), channels, 3, 2, weight_filler="msra")
     net.pool(3, 2, name="pool1")
     number = 0
@@ -64,9 +64,12 @@ def shufflenet_v1(
 
 def _first_channels(where: str, groups: int, width: float) -> int:
     one_of(_CHANNELS, where, groups=groups)
-    # What the first unit adds to the stem's channels, and all later units, must divide by the groups.
-    step = 4 * groups
-    return max(step, round(_CHANNELS[groups] * width / step) * step)
+    # A quarter of them is inside a unit, in groups.
+    return _multiple(4 * groups, _CHANNELS[groups] * width)
+
+
+def _multiple(step: int, wanted: float) -> int:
+    return max(1, round(wanted / step)) * step
 
 
 def _check_size(where: str, size: object, sides: tuple[int, int], stages: int) -> None:
@@ -76,5 +79,5 @@ def _check_size(where: str, size: object, sides: tuple[int, int], stages: int) -
             step = 4 * 2**stages
             raise UsageError(
                 f"{where}: size must be even at each of the {stages} stages, where a pooling joins a convolution; got "
-                f"{shown(size)}; take a multiple of {step}, such as {max(1, round(side / step)) * step}"
+                f"{shown(size)}; take a multiple of {step}, such as {_multiple(step, side)}"
             )

@@ -60,6 +60,8 @@ def test_a_dense_layer_leaves_what_it_reads_as_it_is() -> None:
     built = net().conv(8, 1, name="before")
     blocks.dense_one_way(built, 4, name="conv2_1", concat="c")
     assert built.layers["conv2_1/x1/bn"].tops == ("conv2_1/x1/bn",)
+    # Nobody else reads what the second one reads: it needs no memory of its own.
+    assert built.layers["conv2_1/x2/bn"].tops == ("conv2_1/x1",)
     assert built.layers["c"].bottoms == ("before", "conv2_1/x2")
 
 

@@ -17,6 +17,9 @@ from netgen.message import to_message
 from netgen.prototxt import write
 from tests.figures import FIGURES, Figure
 
+FAMILIES = {"peleenet", "alexnet", "densenet", "googlenet", "mobilenet", "resnet", "shufflenet", "squeezenet", "vgg"}
+CLASSIFIERS = [name for name, module in MODULES.items() if module in FAMILIES]
+
 
 @pytest.mark.parametrize("figure", FIGURES, ids=str)
 def test_it_counts_what_was_published(figure: Figure) -> None:
@@ -106,7 +109,7 @@ def test_figures_that_no_table_has() -> None:
 # What is written
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_its_text_is_protobufs_and_opencv_loads_it(name: str) -> None:
     net = netgen.build(name)
     text = write(net)
@@ -130,7 +133,7 @@ REFUSED = ["alexnet", "caffenet", "googlenet", "shufflenet_v1", "squeezenet1_0",
 """A Dropout, which one reader refuses, or a ShuffleChannel, which another does."""
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_lint_says_what_is_expected_and_nothing_else(name: str) -> None:
     expected = Counter({"pooling-overhang": OVERHANGS.get(name, 0), "consumers-refuse": int(name in REFUSED)})
     assert Counter(each.rule for each in netgen.lint(netgen.build(name))) == +expected
@@ -146,7 +149,7 @@ def test_without_dropout_every_reader_takes_it(name: str) -> None:
 # What people vary
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_size_and_classes(name: str) -> None:
     size, channels = ((44, 36), 1) if name == "lenet" else ((256, 320), 3)
     net = netgen.build(name, size=size, classes=7)
@@ -159,7 +162,7 @@ ONE_PIXEL = {"peleenet", "mobilenet_v1", "mobilenet_v2", "vgg16", "vgg19"}
 """These pad every convolution, and run on a single pixel as Caffe would."""
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - ONE_PIXEL))
+@pytest.mark.parametrize("name", sorted(set(CLASSIFIERS) - ONE_PIXEL))
 def test_a_size_that_is_too_small_says_so(name: str) -> None:
     with pytest.raises(netgen.NetgenError, match=r"^layer '\w+[^']*' \(\w+\): |size must be even"):
         netgen.infer_shapes(netgen.build(name, size=1))
@@ -221,6 +224,12 @@ def test_shufflenet_as_published_has_the_depthwise_type_of_its_fork() -> None:
     net = netgen.build("shufflenet_v1", depthwise="ConvolutionDepthwise")
     assert sum(layer.type == "ConvolutionDepthwise" for layer in net.layers) == 16
     assert netgen.analyze(net).totals()["macs"] == figure("shufflenet_v1").macs
+
+
+@pytest.mark.parametrize("width", [0.1, 0.25, 0.5, 1.5, 2.0])
+@pytest.mark.parametrize("groups", [1, 2, 3, 4, 8])
+def test_shufflenet_fits_its_groups_at_every_width(groups: int, width: float) -> None:
+    assert netgen.infer_shapes(netgen.build("shufflenet_v1", groups=groups, width=width))["prob"] == (1, 1000, 1, 1)
 
 
 @pytest.mark.parametrize("size", [223, 225, 226, 32, 64])
