@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from netgen.analysis import Analysis, analyze
     from netgen.caffemodel import load_mean, save_mean
     from netgen.filling import fill_weights
+    from netgen.folding import fold
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
+    from netgen.mirror import Mirror, to_torch
+    from netgen.mirror.running import run
     from netgen.shapes import infer_shapes
     from netgen.weightfiles import load_weights, save_weights
     from netgen.weights import expected_weights, match_weights
@@ -39,6 +42,7 @@ __all__ = [
     "Layer",
     "LayerType",
     "Literal",
+    "Mirror",
     "Net",
     "NetgenError",
     "ParseError",
@@ -49,6 +53,7 @@ __all__ = [
     "build",
     "expected_weights",
     "fill_weights",
+    "fold",
     "infer_shapes",
     "lint",
     "load",
@@ -57,8 +62,10 @@ __all__ = [
     "match_weights",
     "parse_prototxt",
     "register",
+    "run",
     "save_mean",
     "save_weights",
+    "to_torch",
 ]
 
 
@@ -66,7 +73,11 @@ _LATER = {
     "Analysis": "netgen.analysis",
     "LayerType": "netgen.layers.base",
     "Finding": "netgen.linting",
+    "Mirror": "netgen.mirror",
     "analyze": "netgen.analysis",
+    "fold": "netgen.folding",
+    "run": "netgen.mirror.running",
+    "to_torch": "netgen.mirror",
     "expected_weights": "netgen.weights",
     "fill_weights": "netgen.filling",
     "infer_shapes": "netgen.shapes",

@@ -7,6 +7,10 @@ COMMANDS = {
     "lint": "lint",
     "upgrade": "upgrade",
     "weights": "weights",
+    "check": "check",
+    "run": "run",
+    "compare": "compare",
+    "fold": "fold",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""

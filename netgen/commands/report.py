@@ -37,13 +37,19 @@ def run(words: list[str]) -> int:
     return _report(options)
 
 
-def add_state_options(parser: Any) -> None:
-    """The options that say which network of a file is meant, and the sizes of its inputs."""
+def add_state_options(parser: Any, *, inputs: bool = True) -> None:
+    """The options that say which network of a file is meant, and (unless not ``inputs``) the sizes of its inputs."""
     parser.add_argument(
         "--phase", type=str.upper, choices=("TEST", "TRAIN"), default="TEST", help="the phase (default TEST)"
     )
     parser.add_argument("--stage", action="append", default=[], metavar="NAME", help="a stage; may be given again")
     parser.add_argument("--level", type=int, default=0, metavar="N", help="the level (default 0)")
+    if inputs:
+        add_input_option(parser)
+
+
+def add_input_option(parser: Any) -> None:
+    """The option that gives inputs their shapes."""
     parser.add_argument(
         "--input", action="append", default=[], metavar="BLOB=N,C,H,W", help="the shape of an input; may be given again"
     )

@@ -62,6 +62,8 @@ class LayerType:
     """Whether the shapes of the tops hang on what the fields do not say, so that they must be given as inputs."""
     shares_memory: bool = False
     """Whether the tops share the memory of the bottom, so that nothing is moved (Split, Reshape, Flatten)."""
+    dynamic: bool = False
+    """Whether the tops' shapes after a pass hang on values, so that those of ``shapes`` hold only after loading."""
     loss: bool = False
     """Whether the first top counts in the loss, with weight 1, where no loss_weight says otherwise."""
     default_fillers: Mapping[str, float] = EMPTY

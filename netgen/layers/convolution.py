@@ -162,7 +162,7 @@ class Convolution(LayerType):
         return list(values) * axes if len(values) == 1 else list(values) or [default or 0] * axes
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from netgen.mirror.products import MODULES, Convolution
+        from netgen.mirror.products import MODULES, Convolution, unfilled
 
         axis = canonical_axis(self.fields["axis"], bottoms[0])
         axes = len(bottoms[0]) - axis - 1
@@ -173,8 +173,8 @@ class Convolution(LayerType):
         if axis == 1 and len(bottoms) == 1 and (self._transposed, axes) in MODULES and (self._transposed or not small):
             kernel, stride, pad, dilation = map(tuple, window)
             channels, out, group = bottoms[0][1], self.fields["num_output"], self.fields["group"]
-            module: type[Module] = MODULES[self._transposed, axes]
-            return module(channels, out, kernel, stride, pad, dilation=dilation, groups=group, bias=bias)
+            kind = MODULES[self._transposed, axes]
+            return unfilled(kind, channels, out, kernel, stride, pad, dilation=dilation, groups=group, bias=bias)
         weight, *terms = self.weight_shapes(bottoms)
         return Convolution(
             weight, terms[0] if terms else None, window,
@@ -250,13 +250,12 @@ class ConvolutionDepthwise(Convolution):
         return count(tops[0]) * count(self.weight_shapes(bottoms)[0], 1)
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from netgen.mirror.products import MODULES
+        from netgen.mirror.products import MODULES, unfilled
 
         channels = legacy_shape(bottoms[0])[1]
         kernel, stride, pad, dilation = map(tuple, self._window(2))
-        module: type[Module] = MODULES[False, 2]
-        bias = bool(self.fields["bias_term"])
-        return module(channels, channels, kernel, stride, pad, dilation=dilation, groups=channels, bias=bias)
+        kind, bias = MODULES[False, 2], bool(self.fields["bias_term"])
+        return unfilled(kind, channels, channels, kernel, stride, pad, dilation=dilation, groups=channels, bias=bias)
 
 
 class Im2col(Convolution):

@@ -51,11 +51,13 @@ class InnerProduct(LayerType):
         return 2 * self.macs(bottoms, tops) + (count(tops[0]) if self.fields["bias_term"] else 0)
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from netgen.mirror.products import Linear, TransposedLinear
+        from netgen.mirror.products import Linear, TransposedLinear, unfilled
 
         axis = canonical_axis(self.fields["axis"], bottoms[0])
-        kind = TransposedLinear if self.fields["transpose"] else Linear
-        return kind(count(bottoms[0], axis), self.fields["num_output"], axis, bias=self.fields["bias_term"])
+        sizes = count(bottoms[0], axis), self.fields["num_output"]
+        if self.fields["transpose"]:
+            return TransposedLinear(*sizes, axis, bias=self.fields["bias_term"])
+        return unfilled(Linear, *sizes, axis, bias=self.fields["bias_term"])
 
     def absorbed(self, weights: Sequence[Array], factors: Array, terms: Array) -> list[Array] | None:
         if self.fields["axis"] != 1:

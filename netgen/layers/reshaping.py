@@ -335,6 +335,7 @@ class Filter(LayerType):
 
     bottoms = (2, None)
     tops = (1, None)
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         *data, selector = bottoms

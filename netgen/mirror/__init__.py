@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from netgen.errors import UsageError
+from netgen.errors import needed
 
-try:
-    import torch  # noqa: F401
-except ImportError as error:
-    raise UsageError("this needs PyTorch, which is not installed; pip install 'netgen[torch]' brings it") from error
+needed("torch", "torch", "the PyTorch mirror")
 
-from netgen.mirror.network import Mirror
+from netgen.mirror.network import Mirror  # noqa: E402 - torch must be there first
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
@@ -25,8 +23,27 @@ def to_torch(
     phase: str = "TEST",
     inputs: Mapping[str, Sequence[int]] | None = None,
     *,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    seed: int = 0,
     stages: Iterable[str] = (),
     level: int = 0,
 ) -> Mirror:
-    """The network as a torch.nn.Module with Caffe's numbers."""
-    return Mirror(net, phase, inputs, stages=stages, level=level)
+    """The network as a torch.nn.Module with Caffe's numbers.
+
+    Its weights are those of ``weights``, a file or {"layer:index": array} in Caffe's shapes, else new ones by the
+    network's fillers from ``seed``. ``phase`` TEST gives it in ``eval()``, TRAIN in ``train()``; ``inputs`` gives
+    shapes to inputs that the network says no or another shape of, as for ``infer_shapes``. Raises NetgenError for
+    a layer whose type has no mirror and for weights that do not fit, UsageError where torch is not installed.
+
+    >>> import netgen, torch
+    >>> net = netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c", weight_filler="msra").relu().pool(2, 2, name="p")
+    >>> mirror = netgen.to_torch(net)
+    >>> mirror(torch.zeros(1, 3, 8, 8)).shape, list(mirror(torch.zeros(2, 3, 8, 8), blobs=["c"]))
+    (torch.Size([1, 4, 4, 4]), ['c'])
+    """
+    mirror = Mirror(net, phase, inputs, stages=stages, level=level)
+    if weights is None:
+        mirror.fill(seed)
+    else:
+        mirror.load(weights)
+    return mirror

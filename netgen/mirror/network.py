@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.layers.base import text
-from netgen.mirror.blobs import Slot, slots
+from netgen.mirror.blobs import slots
 from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
 from netgen.mirror.program import Program, Step, build, is_fed, pairs
+from netgen.mirror.weighted import Weighted
 from netgen.shapes import given_shapes, input_shapes, shape_layers
 from netgen.wiring import State
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Mirror(nn.Module):
+class Mirror(Weighted):
     """A network with Caffe's numbers: modules under the layers' names, blobs by theirs.
 
     ``train()`` and ``eval()`` are Caffe's phases, TRAIN and TEST: what a module does differs, and in a network with
@@ -44,25 +45,14 @@ class Mirror(nn.Module):
         stages: Iterable[str] = (),
         level: int = 0,
     ) -> None:
-        super().__init__()
-        self.net = net
+        super().__init__(net)
         self.given = dict(inputs or {})
         self.states = {each: State(each, level, tuple(stages)) for each in ("TRAIN", "TEST")}
         shaped, self.missing = _shaped(net, phase, self.states, self.given)
-        self.slots: dict[str, Slot] = {}
         self.programs = self._built(shaped)
         self._share()
-        for slot in self.slots.values():
-            parameter = slot.parameter()
-            if parameter is not None and slot.lr_mult == 0:
-                parameter.requires_grad_(False)
         self._seen: dict[str, set[tuple[Shape, ...]]] = {"TRAIN": set(), "TEST": set()}
         self.train(phase == "TRAIN")
-
-    @property
-    def phase(self) -> str:
-        """TRAIN or TEST, Caffe's word for ``training``."""
-        return "TRAIN" if self.training else "TEST"
 
     @property
     def program(self) -> Program:
@@ -108,30 +98,6 @@ class Mirror(nn.Module):
             raise NetgenError(f"phase {self.phase} has no layer with a loss; add one, such as SoftmaxWithLoss")
         return torch.stack([each.sum() for each in losses]).sum()
 
-    def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[dict[str, Any]]:
-        """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none."""
-        groups: dict[tuple[float, float], dict[int, nn.Parameter]] = {}
-        taken: set[int] = set()
-        for slot in self.slots.values():
-            parameter = slot.parameter()
-            if parameter is None or slot.lr_mult == 0 or id(parameter) in taken:
-                continue
-            taken.add(id(parameter))
-            groups.setdefault((slot.lr_mult, slot.decay_mult), {})[id(parameter)] = parameter
-        return [
-            {"params": list(parameters.values()), "lr": lr * by_lr, "weight_decay": weight_decay * by_decay}
-            for (by_lr, by_decay), parameters in groups.items()
-        ]
-
-    def caffe_weights(self) -> dict[str, Array]:
-        """The weights as Caffe has them, {"layer:index": float32 array}; copies."""
-        return {key: slot.read().float().cpu().numpy().copy() for key, slot in self.slots.items()}
-
-    def load_caffe_weights(self, weights: Mapping[str, Array]) -> None:
-        """Take over weights as Caffe has them; all of them are checked before anything changes (match_weights)."""
-        for key, value in weights.items():
-            self.slots[key].write(torch.from_numpy(value))
-
     # Building
 
     def _built(self, shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, Program]:
@@ -154,30 +120,13 @@ class Mirror(nn.Module):
                 for slot in slots(each, module, second=i in seconds):
                     self.slots.setdefault(slot.key, slot)
         return {
-            phase: build(layers, input_shapes(self.net, self._given_in(phase, layers)), joined[phase], modules)
+            phase: build(layers, input_shapes(self.net, self._given_in(phase)), joined[phase], modules)
             for phase, layers in shaped.items()
         }
 
-    def _given_in(self, phase: str, layers: Sequence[ShapedLayer]) -> dict[str, Shape]:
-        names = {*self.net.inputs, *(top for each in layers for top in each.layer.tops)}
-        given = {name: shape for name, shape in self.given.items() if name in names}
-        return given_shapes(self.net, self.states[phase], given)
-
-    def _share(self) -> None:
-        """Make the weights of one param name one parameter (net.cpp, AppendParam)."""
-        owners: dict[str, nn.Parameter] = {}
-        for slot in self.slots.values():
-            parameter = slot.parameter()
-            if not slot.shared or parameter is None:
-                continue
-            owner = owners.setdefault(slot.shared, parameter)
-            if owner.shape != parameter.shape:
-                layer = slot.key.rpartition(":")[0]
-                raise NetgenError(
-                    f"layer {layer!r}: its weight {slot.shared!r} is {text(tuple(parameter.shape))}, and "
-                    f"{text(tuple(owner.shape))} in the layer that it shares it with; the mirror needs one shape"
-                )
-            setattr(slot.module, slot.name, owner)
+    def _given_in(self, phase: str) -> dict[str, Shape]:
+        """The shapes that were given for blobs of a phase."""
+        return given_shapes(self.net, self.states[phase], _among(self.net, self.states[phase], self.given))
 
     # Running
 
@@ -222,7 +171,7 @@ class Mirror(nn.Module):
             return
         if torch.compiler.is_compiling():
             return
-        given = {**self._given_in(self.phase, ()), **dict(zip(program.inputs, shapes, strict=True))}
+        given = {**self._given_in(self.phase), **dict(zip(program.inputs, shapes, strict=True))}
         known = {key: tuple(slot.read().shape) for key, slot in self.slots.items()}
         for each in shape_layers(self.net, self.states[self.phase], given):
             for i, shape in enumerate(each.weights):
@@ -287,12 +236,17 @@ def _shaped(
     shaped = {phase: shape_layers(net, states[phase], given)}
     missing: dict[str, NetgenError] = {}
     other = "TRAIN" if phase == "TEST" else "TEST"
-    makes = {*net.inputs, *(top for layer in net.layers if states[other].has(layer) for top in layer.tops)}
     try:
-        shaped[other] = shape_layers(net, states[other], {name: each for name, each in given.items() if name in makes})
+        shaped[other] = shape_layers(net, states[other], _among(net, states[other], given))
     except NetgenError as error:
         missing[other] = error
     return shaped, missing
+
+
+def _among(net: Graph, state: State, given: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """What was given for blobs that a state has."""
+    makes = {*net.inputs, *(top for layer in net.layers if state.has(layer) for top in layer.tops)}
+    return {name: shape for name, shape in given.items() if name in makes}
 
 
 def _joined(shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, dict[int, int]]:

@@ -94,7 +94,8 @@ class Pooling(nn.Module):
         for size, k, s, p, out in zip(bottom, kernel, self.stride, self.pad, sizes, strict=True):
             span = size + 2 * p - k
             theirs = (-(-span // s) if ceil else span // s) + 1
-            theirs -= ceil and (theirs - 1) * s >= size + p
+            if ceil and (theirs - 1) * s >= size + p:
+                theirs -= 1
             if theirs != out or 2 * p > k or span < 0:
                 return False
         return True

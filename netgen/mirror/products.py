@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,13 @@ MODULES = {
     (False, 1): nn.Conv1d, (False, 2): nn.Conv2d, (False, 3): nn.Conv3d,
     (True, 1): nn.ConvTranspose1d, (True, 2): nn.ConvTranspose2d, (True, 3): nn.ConvTranspose3d,
 }  # fmt: skip
+
+
+def unfilled(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
+    """A module of torch's without the weights that it would begin with: they come from fillers or a file."""
+    device = torch.get_default_device()
+    module: nn.Module = nn.utils.skip_init(kind, *args, device=device, **kwargs)  # type: ignore[no-untyped-call]
+    return module
 
 
 class Convolution(nn.Module):
@@ -79,8 +86,8 @@ class Convolution(nn.Module):
 class Linear(nn.Linear):
     """InnerProduct: all axes from ``axis`` on are the inputs."""
 
-    def __init__(self, inputs: int, outputs: int, axis: int, *, bias: bool) -> None:
-        super().__init__(inputs, outputs, bias=bias)
+    def __init__(self, inputs: int, outputs: int, axis: int, *, bias: bool, device: Any = None) -> None:
+        super().__init__(inputs, outputs, bias=bias, device=device)
         self.axis = axis
 
     def forward(self, input: Tensor) -> Tensor:

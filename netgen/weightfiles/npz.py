@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,18 +29,29 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotI
 
 
 def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:
-    """The weights in an ``.npz``. Sizes are checked before room is made, and pickled objects are refused unread."""
-    weights: Weights = {}
-    room = Room(os.path.getsize(name), expected)
+    """The weights in an ``.npz``."""
+    return read_arrays(name, expected, split_key)
+
+
+def read_arrays(
+    name: str, expected: Mapping[str, Shape] | None, check: Callable[[str], object] | None = None
+) -> dict[str, Array]:
+    """The arrays in an ``.npz`` by name, as float32; ``check`` raises NetgenError for a name that must not be.
+
+    Sizes are checked before room is made, and pickled objects are refused unread.
+    """
+    weights: dict[str, Array] = {}
     place = ""
     try:
+        room = Room(os.path.getsize(name), expected)
         with zipfile.ZipFile(name) as archive:
             for info in archive.infolist():
                 key = info.filename.removesuffix(".npy")
                 place = f"{key!r}: "
                 if key == info.filename:
-                    raise NetgenError("an archive of weights holds .npy files alone; is it a torch file? name it .pt")
-                split_key(key)
+                    raise NetgenError("an archive of arrays holds .npy files alone; is it a torch file? name it .pt")
+                if check is not None:
+                    check(key)
                 if key in weights:
                     raise NetgenError("it is there twice")
                 with archive.open(info) as member:

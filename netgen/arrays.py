@@ -1,0 +1,65 @@
+"""Two sets of blobs side by side: where one first goes another way than the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from netgen.layers.base import text
+
+if TYPE_CHECKING:
+    from netgen.layers.base import Array
+
+TOLERANCE = 1e-4
+
+
+class Difference(NamedTuple):
+    """How far the arrays of one name are from each other."""
+
+    name: str
+    absolute: float
+    """The largest absolute difference; infinite where one value is finite and the other not, nan for other shapes."""
+    relative: float
+    """The same over the largest absolute value of the first array."""
+    where: tuple[int, ...]
+    """The place of the largest difference."""
+    fault: str
+    """Why the arrays cannot be compared; "" where they can."""
+
+    def beyond(self, tolerance: float) -> bool:
+        """Whether the arrays differ by more than a share of the first one's largest value."""
+        return bool(self.fault) or not self.relative <= tolerance
+
+
+def compare_arrays(first: Mapping[str, Array], second: Mapping[str, Array]) -> list[Difference]:
+    """Each array of the first set against the one of the second of that name, in the first's order.
+
+    Those that only the second has come last. NaN equals NaN, and infinity itself.
+    """
+    found = [_compared(name, first[name], second.get(name)) for name in first]
+    found += [_fault(name, "only the second file has it") for name in second if name not in first]
+    return found
+
+
+def _compared(name: str, one: Array, other: Array | None) -> Difference:
+    if other is None:
+        return _fault(name, "only the first file has it")
+    if one.shape != other.shape:
+        return _fault(name, f"the shapes are {text(one.shape)} and {text(other.shape)}")
+    if not one.size:
+        return Difference(name, 0.0, 0.0, (), "")
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(all="ignore"):
+        apart = np.abs(one.astype(np.float64) - other)
+    apart = np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))
+    at = int(apart.argmax())
+    largest = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+    worst = float(apart.flat[at])
+    where = tuple(int(i) for i in np.unravel_index(at, one.shape))
+    return Difference(name, worst, worst / largest if largest else worst, where, "")
+
+
+def _fault(name: str, why: str) -> Difference:
+    return Difference(name, float("nan"), float("nan"), (), why)

@@ -1,0 +1,41 @@
+"""``netgen fold``: BatchNorm and Scale folded into the layers before them."""
+
+from __future__ import annotations
+
+from netgen.commands.common import parser_for, say, source
+from netgen.commands.report import add_input_option, inputs_of
+from netgen.errors import NetgenError
+
+
+def run(words: list[str]) -> int:
+    """Write the TEST network with fewer layers, and its weights."""
+    description = (
+        "Write PREFIX.prototxt and PREFIX.caffemodel: the TEST network with BatchNorm, Scale and Bias layers folded\n"
+        "into the Convolution, Deconvolution or InnerProduct before them. What stays is named."
+    )
+    parser = parser_for("fold SRC [key=value ...]", description, command=True)
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    parser.add_argument("--weights", metavar="W", required=True, help="a weights file: .caffemodel, .npz, .h5, .pt")
+    parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="the files' names without endings")
+    add_input_option(parser)
+    options = parser.parse_intermixed_args(words)
+    net = source(options.source, options.parameters)
+    inputs = inputs_of(options.input, net)
+    from netgen.files import write_file
+    from netgen.folding import fold
+    from netgen.prototxt import write
+    from netgen.weightfiles import load_weights, save_weights
+    from netgen.weights import expected_weights
+
+    loaded = load_weights(options.weights, expected_weights(net, inputs=inputs))
+    try:
+        found = fold(net, loaded, inputs)
+    except NetgenError as error:
+        raise NetgenError(f"{options.weights}: {error}") from None
+    save_weights(found.weights, f"{options.output}.caffemodel", found.net)
+    write_file(f"{options.output}.prototxt", write(found.net))
+    say(f"folded {len(found.folded)} layers into those before them")
+    for name, why in found.kept.items():
+        say(f"note: layer {name!r} stays: {why}")
+    return 0

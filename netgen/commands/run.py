@@ -1,0 +1,43 @@
+"""``netgen run``: the blobs that a network makes of its inputs."""
+
+from __future__ import annotations
+
+from netgen.commands.common import parser_for, say, source
+from netgen.commands.report import add_state_options
+from netgen.errors import UsageError, needed
+
+
+def run(words: list[str]) -> int:
+    """Run one phase of a network over the arrays of a file and write its blobs to another."""
+    description = (
+        "Run a network in PyTorch with Caffe's numbers: what the dumps of other programs are compared with\n"
+        "('netgen compare'). IN.npz holds an array for each input, by blob name; OUT.npz gets one for each blob."
+    )
+    parser = parser_for("run SRC [key=value ...]", description, command=True)
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    parser.add_argument("--weights", metavar="W", required=True, help="a weights file: .caffemodel, .npz, .h5, .pt")
+    parser.add_argument("--input", metavar="IN.npz", required=True, help="the inputs, which also give their shapes")
+    parser.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
+    parser.add_argument("--blobs", default="all", metavar="A,B", help="the blobs to write (default all)")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, auto")
+    parser.add_argument("--ignore-missing", action="store_true", help="pass over layers that only the net or W has")
+    add_state_options(parser, inputs=False)
+    options = parser.parse_intermixed_args(words)
+    if not options.output.endswith(".npz"):
+        raise UsageError(f"-o: the file must be an .npz, got {options.output!r}")
+    net = source(options.source, options.parameters)
+    needed("torch", "torch", "netgen run")
+    from netgen.mirror.running import device_named, run_with_notes
+    from netgen.weightfiles.npz import read_arrays, write
+
+    blobs = options.blobs if options.blobs == "all" else options.blobs.split(",")
+    found, notes = run_with_notes(
+        net, read_arrays(options.input, None), options.weights, blobs, options.phase,
+        device=device_named(options.device), ignore_missing=options.ignore_missing, stages=options.stage,
+        level=options.level,
+    )  # fmt: skip
+    for note in notes:
+        say(f"note: {options.weights}: {note}")
+    write(found, options.output)
+    return 0

@@ -1,0 +1,93 @@
+"""One pass of a network over arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from netgen.errors import UsageError
+from netgen.fields import shown
+from netgen.mirror import Mirror
+
+if TYPE_CHECKING:
+    from netgen.graph import Graph
+    from netgen.layers.base import Array
+
+
+def run(
+    net: Graph,
+    inputs: Mapping[str, Any],
+    weights: str | os.PathLike[str] | Mapping[str, Any],
+    blobs: Iterable[str] | str = "all",
+    phase: str = "TEST",
+    *,
+    device: torch.device | str = "cpu",
+    ignore_missing: bool = False,
+    stages: Iterable[str] = (),
+    level: int = 0,
+) -> dict[str, Array]:
+    """The blobs that a network makes of its inputs, as Caffe would: {blob: float32 array}, in the network's order.
+
+    ``inputs`` are arrays by blob name, which give the inputs their shapes; ``weights`` is a file of any format that
+    ``load_weights`` reads, or {"layer:index": array}. ``blobs`` names those to return. Raises NetgenError for
+    weights that do not fit and shapes that Caffe refuses, UsageError for inputs and blobs that the network lacks.
+
+    >>> import netgen, numpy as np
+    >>> net = netgen.Net().input(1, 1, 2, 2).power(name="double", scale=2.0)
+    >>> run(net, {"data": np.ones((1, 1, 2, 2))}, {}, blobs=["double"])["double"].tolist()
+    [[[[2.0, 2.0], [2.0, 2.0]]]]
+    """
+    return run_with_notes(
+        net, inputs, weights, blobs, phase, device=device, ignore_missing=ignore_missing, stages=stages, level=level
+    )[0]
+
+
+def run_with_notes(
+    net: Graph,
+    inputs: Mapping[str, Any],
+    weights: str | os.PathLike[str] | Mapping[str, Any],
+    blobs: Iterable[str] | str,
+    phase: str,
+    *,
+    device: torch.device | str,
+    ignore_missing: bool,
+    stages: Iterable[str],
+    level: int,
+) -> tuple[dict[str, Array], list[str]]:
+    """The same, and what was noted of the weights; layers that the weights lack are filled."""
+    arrays = {name: _array(name, value) for name, value in inputs.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    mirror = Mirror(net, phase, shapes, stages=stages, level=level)
+    if ignore_missing:
+        mirror.fill()
+    notes = mirror.load(weights, ignore_missing=ignore_missing)
+    device = device_named(device) if isinstance(device, str) else device
+    mirror.to(device)
+    tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+    with torch.no_grad():
+        found = mirror(tensors, blobs=blobs)
+    return {name: value.float().cpu().numpy() for name, value in found.items()}, notes
+
+
+def device_named(name: str) -> torch.device:
+    """The device of that name, "auto" for a GPU where there is one; raises UsageError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used: {reason}; take cpu, or auto for what there is") from None
+    return device
+
+
+def _array(name: str, value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"input {name!r}: must be an array of numbers, got {shown(array.dtype.name)}")
+    return np.array(array, np.float32, order="C")

@@ -1,0 +1,151 @@
+"""What a mirror does with its weights: Caffe's blobs, their files and fillers, and what the solver makes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from netgen.errors import NetgenError, UsageError
+from netgen.filling import fill_weights
+from netgen.layers.base import text
+from netgen.mirror.normalization import BatchNorm
+from netgen.weights import Expected, match_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from netgen.graph import Graph
+    from netgen.layers.base import Shape
+    from netgen.mirror.blobs import Slot
+    from netgen.mirror.program import Program
+    from netgen.wiring import State
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Weighted(nn.Module):
+    """The weights of a network's mirror."""
+
+    programs: Mapping[str, Program]
+    states: Mapping[str, State]
+
+    def __init__(self, net: Graph) -> None:
+        super().__init__()
+        self.net = net
+        self.slots: dict[str, Slot] = {}
+        """Where each blob lies, by ``layer:index``."""
+
+    @property
+    def phase(self) -> str:
+        """TRAIN or TEST, Caffe's word for ``training``."""
+        return "TRAIN" if self.training else "TEST"
+
+    def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+        """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none."""
+        groups: dict[tuple[float, float], dict[int, nn.Parameter]] = {}
+        taken: set[int] = set()
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if parameter is None or slot.lr_mult == 0 or id(parameter) in taken:
+                continue
+            taken.add(id(parameter))
+            groups.setdefault((slot.lr_mult, slot.decay_mult), {})[id(parameter)] = parameter
+        return [
+            {"params": list(parameters.values()), "lr": lr * by_lr, "weight_decay": weight_decay * by_decay}
+            for (by_lr, by_decay), parameters in groups.items()
+        ]
+
+    def caffe_weights(self) -> dict[str, Array]:
+        """The weights as Caffe has them, {"layer:index": float32 array}; copies."""
+        return {key: slot.read().float().cpu().numpy().copy() for key, slot in self.slots.items()}
+
+    def load_caffe_weights(self, weights: Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
+        """Take over weights as Caffe has them; returns notes on what was passed over and what is not finite.
+
+        Raises NetgenError that names all that is missing, unexpected or wrongly shaped, before anything changes
+        (``netgen.match_weights``).
+        """
+        notes: list[str] = []
+        for key, value in match_weights(self._expected(), weights, ignore_missing=ignore_missing, notes=notes).items():
+            self.slots[key].write(_tensor_of(value))
+        return notes
+
+    def load(self, weights: str | os.PathLike[str] | Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
+        """``load_caffe_weights`` from a file of any format that ``netgen.load_weights`` reads, or from arrays."""
+        if isinstance(weights, Mapping):
+            return self.load_caffe_weights(weights, ignore_missing=ignore_missing)
+        if not isinstance(weights, str | os.PathLike):
+            raise UsageError(f"weights must be a file's name or a dict of arrays, got {type(weights).__name__}")
+        from netgen.weightfiles import load_weights
+
+        try:
+            loaded = load_weights(weights, self._expected())
+            return self.load_caffe_weights(loaded, ignore_missing=ignore_missing)
+        except NetgenError as error:
+            name = os.fspath(weights)
+            raise error if str(error).startswith(name) else NetgenError(f"{name}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights to a file for Caffe and its like, in the format that its ending says (``save_weights``)."""
+        from netgen.weightfiles import save_weights
+
+        state = self.states[self.phase]
+        save_weights(self.caffe_weights(), path, self.net, phase=state.phase, stages=state.stages, level=state.level)
+
+    def fill(self, seed: int = 0) -> None:
+        """Give every layer new weights by its fillers, and every BatchNorm Caffe's state before training.
+
+        That state is a factor of 0, of which the first pass in training makes that pass's statistics; until then
+        testing takes 0 and 1 for mean and variance, where Caffe's zeros would multiply by 1 over the root of eps.
+        """
+        for phase in self.programs:
+            state = self.states[phase]
+            given = self._given_in(phase)
+            filled = fill_weights(self.net, seed, phase, given, stages=state.stages, level=state.level)
+            for key, value in filled.items():
+                self.slots[key].write(_tensor_of(value))
+        for module in self.modules():
+            if isinstance(module, BatchNorm):
+                module.start()
+
+    def _expected(self) -> Expected:
+        expected = Expected()
+        owners: dict[str, str] = {}
+        for key, slot in self.slots.items():
+            expected[key] = tuple(slot.read().shape)
+            if slot.shared and owners.setdefault(slot.shared, key) != key:
+                expected.owners[key] = owners[slot.shared]
+        return expected
+
+    def _share(self) -> None:
+        """Make the weights of one param name one parameter (net.cpp, AppendParam), and freeze those of lr_mult 0."""
+        owners: dict[str, nn.Parameter] = {}
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if not slot.shared or parameter is None:
+                continue
+            owner = owners.setdefault(slot.shared, parameter)
+            if owner.shape != parameter.shape:
+                layer = slot.key.rpartition(":")[0]
+                raise NetgenError(
+                    f"layer {layer!r}: its weight {slot.shared!r} is {text(tuple(parameter.shape))}, and "
+                    f"{text(tuple(owner.shape))} in the layer that it shares it with; the mirror needs one shape"
+                )
+            setattr(slot.module, slot.name, owner)
+        for slot in self.slots.values():
+            parameter = slot.parameter()
+            if parameter is not None and slot.lr_mult == 0:
+                parameter.requires_grad_(False)
+
+    def _given_in(self, phase: str) -> dict[str, Shape]:
+        """The shapes that were given for blobs of a phase."""
+        raise NotImplementedError
+
+
+def _tensor_of(array: Array) -> Tensor:
+    """An array as a tensor, which torch wants to be allowed to write to."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
