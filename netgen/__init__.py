@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netgen._checkout import install as _install
 from netgen._version import __version__
-from netgen.blocks import block
+from netgen.blocks.declare import block
 from netgen.branching import Blob
 from netgen.builder import Net
 from netgen.errors import NetgenError, ParseError, UsageError

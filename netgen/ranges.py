@@ -39,13 +39,18 @@ def divisible(by: int, where: str, **values: int) -> None:
             raise UsageError(f"{where}: {name} must be a multiple of {by}, got {value}; the nearest is {nearest}")
 
 
-def height_and_width(where: str, size: Any) -> tuple[int, int]:
-    """The height and width that a ``size`` stands for: one number for both, or a pair."""
+def height_and_width(where: str, size: Any, *, least: int = 1, multiple_of: int = 1) -> tuple[int, int]:
+    """The height and width that a ``size`` stands for: one number for both, or a pair.
+
+    Raises UsageError unless each is a whole number of at least ``least`` and a multiple of ``multiple_of``.
+    """
     pair = tuple(size) if isinstance(size, list | tuple) else (size, size)
     if len(pair) != 2:
         raise UsageError(f"{where}: size must be a whole number or a pair (height, width), got {shown(size)}")
     for each in pair:
-        at_least(1, where, size=each)
+        at_least(least, where, size=each)
+        if each % multiple_of:
+            raise UsageError(f"{where}: size must be a multiple of {multiple_of}, got {shown(each)}")
     return pair
 
 

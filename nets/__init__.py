@@ -25,5 +25,16 @@ MODULES = {
     "squeezenet1_1": "squeezenet",
     "vgg16": "vgg",
     "vgg19": "vgg",
+    "darknet19": "darknet",
+    "darknet53": "darknet",
+    "yolov2": "yolo",
+    "yolov2_tiny": "yolo",
+    "yolov3": "yolo",
+    "yolov3_tiny": "yolo",
+    "yolov3_spp": "yolo",
+    "pelee_ssd": "pelee_ssd",
+    "mobilenet_ssd": "ssd",
+    "ssd300_vgg16": "ssd",
+    "ssd512_vgg16": "ssd",
 }
 """The module, here, that holds the function of each network's name."""

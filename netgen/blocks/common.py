@@ -22,13 +22,18 @@ def conv_block(
     name: str | None = None,
     eps: float = 1e-5,
     relu: bool = True,
+    folded: bool = False,
     **fields: Any,
 ) -> Blob:
     """Convolution, BatchNorm, Scale and (unless ``relu=False``) ReLU: N C H W -> N num_output H/stride W/stride.
 
-    The last three work in place, named ``NAME/bn``, ``NAME/scale``, ``NAME/relu``.
+    The last three work in place, named ``NAME/bn``, ``NAME/scale``, ``NAME/relu``. ``folded`` leaves BatchNorm and
+    Scale out and gives the convolution a bias, as where they are folded into its weights to deploy.
     """
-    net.conv(num_output, kernel_size, stride, name=name, **fields).bn(scale=True, eps=eps)
+    if folded:
+        net.conv(num_output, kernel_size, stride, name=name, bias_filler="constant", **fields)
+    else:
+        net.conv(num_output, kernel_size, stride, name=name, **fields).bn(scale=True, eps=eps)
     return (net.relu() if relu else net).last
 
 

@@ -16,6 +16,23 @@ NO_LABEL = 2**32 - 1
 """-1, as the unsigned background_label_id holds it."""
 
 
+def prior_ratios(aspect_ratio: Sequence[float], *, flip: bool = True) -> list[float]:
+    """The aspect ratios that a PriorBox makes of those given, in Caffe's arithmetic, that of floats.
+
+    1 comes first; one that is within 1e-6 of an earlier one adds none, not even its inverse.
+
+    >>> prior_ratios([2, 1, 2])
+    [1.0, 2.0, 0.5]
+    """
+    ratios = [1.0]
+    for ratio in map(_float32, aspect_ratio):
+        if not any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
+            ratios.append(ratio)
+            if flip:
+                ratios.append(_float32(1 / ratio) if ratio else float("inf"))
+    return ratios
+
+
 class PriorBox(LayerType):
     """The default boxes of each position of a feature map, and their variances.
 
@@ -38,7 +55,8 @@ class PriorBox(LayerType):
         self._check_pair("img_size", "img_h", "img_w")
         self._check_pair("step", "step_h", "step_w")
         fields = self.fields
-        boxes = len(self._ratios()) * len(fields["min_size"]) + len(fields["max_size"])
+        ratios = prior_ratios(fields["aspect_ratio"], flip=fields["flip"])
+        boxes = len(ratios) * len(fields["min_size"]) + len(fields["max_size"])
         _, _, height, width = legacy_shape(bottoms[0])
         length = width * height * boxes * 4
         if not length:
@@ -72,16 +90,6 @@ class PriorBox(LayerType):
         for name in names:
             if given.get(name, 0) <= 0:
                 raise NetgenError(f"{name} must be above 0, got {given.get(name, 'none')}")
-
-    def _ratios(self) -> list[float]:
-        """The aspect ratios, in Caffe's arithmetic, that of floats."""
-        ratios = [1.0]
-        for ratio in map(_float32, self.fields["aspect_ratio"]):
-            if not any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
-                ratios.append(ratio)
-                if self.fields["flip"]:
-                    ratios.append(_float32(1 / ratio) if ratio else float("inf"))
-        return ratios
 
 
 class DetectionOutput(LayerType):
