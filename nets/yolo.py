@@ -206,7 +206,7 @@ def _anchors(where: str, anchors: Sequence[float], classes: int, *, scales: int)
     count, rest = divmod(len(anchors) // 2, scales)
     if rest:
         raise UsageError(
-            f"{where}: anchors must be as many for each of {scales} outputs, got {len(anchors) // 2} anchors"
+            f"{where}: anchors must be as many for each of {scales} outputs, got {len(anchors) // 2} in all"
         )
     return count
 

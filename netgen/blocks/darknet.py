@@ -124,7 +124,7 @@ def darknet19_trunk(net: Net, width: float = 1.0, *, eps: float = 1e-5) -> tuple
 def darknet53_trunk(
     net: Net, layers: Sequence[int] = (1, 2, 8, 8, 4), width: float = 1.0, *, eps: float = 1e-5
 ) -> tuple[Blob, ...]:
-    """The 52 convolutions of Darknet-53: the ends of its stages, N 64 H/2 W/2, N 128 H/4 W/4, ....
+    """The 52 convolutions of Darknet-53: the ends of its stages, N 64 H/2 W/2 to N 1024 H/32 W/32.
 
     ``layers`` is the number of residual blocks in each stage, behind a strided convolution; ``width`` multiplies every
     layer's channels. Paper: YOLOv3, arXiv 1804.02767, table 1.
