@@ -39,6 +39,7 @@ def test_each_section_has_the_shape_that_darknet_gives_it(
     analysis = netgen.analyze(net)
     assert analysis.inputs["data"] == (1, *truth["net"]["input"])
     blobs = {top.rpartition("-")[0]: shape for top, shape in analysis.blobs.items()}  # of a number's layers, the last
+    check_joins(net, shared / "corpus" / "darknet" / cfg)
     compared = 0
     for section in truth["layers"]:
         shape = blobs.get(f"layer{section['i'] + 1}")
@@ -56,6 +57,32 @@ def test_each_section_has_the_shape_that_darknet_gives_it(
     if truth["build"] == "pjreddie":
         # bflops are float32 sums of float32 products.
         assert 2 * totals["macs"] / 1e9 == pytest.approx(truth["bflops_total"], rel=1e-6)
+
+
+def check_joins(net: netgen.Net, cfg: Path) -> None:
+    """Each route and shortcut of a cfg joins the layers of its sections, in its order."""
+    sections: list[list[str]] = []
+    for line in cfg.read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].replace(" ", "")
+        if text.startswith("["):
+            sections.append([text])
+        elif text:
+            sections[-1].append(text)
+    joins = 0
+    read: dict[int, list[int]] = {}
+    for i, (kind, *fields) in enumerate(sections[1:]):
+        wanted = next((each.partition("=")[2] for each in fields if each.startswith(("layers=", "from="))), "")
+        sources = [int(each) + i if int(each) < 0 else int(each) for each in wanted.split(",") if each]
+        if len(sources) == 1 and kind == "[route]":
+            read[i] = read.get(sources[0], sources)  # a copy, which has no layer
+        elif sources:
+            read[i] = [i - 1, *sources] if kind == "[shortcut]" else sources
+            names = [name for name in (layer.name for layer in net.layers) if name.startswith(f"layer{i + 1}-")]
+            bottoms = [int(each.split("-")[0][5:]) - 1 for each in net.layers[names[-1]].bottoms]
+            assert sorted(bottoms) == sorted(read[i]), sections[i + 1]
+            assert kind == "[shortcut]" or bottoms == read[i], sections[i + 1]  # a sum has no order
+            joins += 1
+    assert joins == sum(layer.type in ("Eltwise", "Concat") for layer in net.layers)
 
 
 # Caffe files
@@ -185,8 +212,11 @@ def test_yolov3_is_a_converted_file_without_its_copies(shared: Path, file: str, 
     assert {layer.type for layer in found.removed} == {"Concat"}
     assert (set(names(found.added)) <= {"data"}, found.moved, found.shapes) == (True, (), ())
     assert {change.path for change in found.costs} == {"activation_bytes"}
+    copied = {layer.tops[0]: layer.bottoms[0] for layer in found.removed}
     rewired = [each for each in changes(found) if each[1] == "bottom"]
-    assert {bottom for _, _, old_bottoms, _ in rewired for bottom in old_bottoms} >= set(removed)
+    assert len(rewired) == {"yolov3": 3, "yolov3_spp": 5}[name]
+    for _, _, old_bottoms, new_bottoms in rewired:
+        assert tuple(copied.get(bottom, bottom) for bottom in old_bottoms) == new_bottoms
     assert {each for each in changes(found) if each[1] != "bottom"} == {
         ("BatchNorm", "batch_norm_param.eps", 1e-4, 1e-5),
         *FROZEN,

@@ -38,8 +38,8 @@ def next_section(net: Net, ahead: int = 1) -> str:
 def scaled(channels: int, width: float) -> int:
     """``channels`` times a width multiplier, to the nearest multiple of 8, at least 8; as they are for 1.
 
-    >>> scaled(64, 0.5), scaled(32, 0.3), scaled(100, 1)
-    (32, 8, 100)
+    >>> scaled(32, 0.4), scaled(32, 0.3), scaled(16, 0.1), scaled(100, 1)
+    (16, 8, 8, 100)
     """
     return channels if width == 1 else max(8, int(channels * width / 8 + 0.5) * 8)
 
