@@ -20,7 +20,7 @@ from netgen.blocks import (
     yolo_head,
     yolo_route,
 )
-from netgen.blocks.yolo import UPSAMPLINGS
+from netgen.blocks.yolo import REORGS, UPSAMPLINGS
 from netgen.builder import Net
 from netgen.errors import UsageError
 from netgen.fields import shown
@@ -42,25 +42,29 @@ def yolov2(
     classes: int = 80,
     anchors: Sequence[float] = COCO_CELLS,
     width: float = 1.0,
+    reorg: str = "Reorg",
     detection: bool = False,
     eps: float = 1e-5,
 ) -> Net:
     """YOLOv2: 1 3 416 416 -> 1 425 13 13, for each anchor x, y, width, height, objectness and 80 classes.
 
-    Darknet-19's features, and finer ones through a Reorg, a layer of forks (``netgen.blocks.reorg_route``). ``anchors``
-    are widths and heights in turn, in cells; ``width`` multiplies the channels, to multiples of 8; ``size`` must be a
-    multiple of 32. ``detection`` adds MobileNet-YOLO's YoloDetectionOutput.
+    Darknet-19's features, and finer ones through Darknet's reorg: ``reorg`` is Reorg, a layer of forks, or Permute,
+    the SSD fork's, between two Reshapes, which is exact too (``netgen.blocks.darknet_reorg``). ``anchors`` are widths
+    and heights in turn, in cells; ``width`` multiplies the channels, to multiples of 8; ``size`` must be a multiple of
+    32. ``detection`` adds MobileNet-YOLO's YoloDetectionOutput.
 
     Paper: YOLO9000, arXiv 1612.08242; yolov2.cfg of pjreddie/darknet. With the defaults: 50,962,889 learned weights and
     14,732,084,224 multiply-adds; at 608 31,469,126,656 (published: 62.94 BFLOPs, two for each).
     """
+    one_of(REORGS, "yolov2", reorg=reorg)
     net = _input("yolov2", "YOLOv2", size, width, eps, multiple_of=32)
+    height, breadth = height_and_width("yolov2", size)
     count = _anchors("yolov2", anchors, classes, scales=1)
 
     finer, _ = darknet19_trunk(net, width, eps=eps)
     for _ in range(2):
         darknet_conv(net, scaled(1024, width), 3, eps=eps)
-    reorg_route(net, scaled(64, width), finer, eps=eps)
+    reorg_route(net, scaled(64, width), finer, (height // 16, breadth // 16), reorg=reorg, eps=eps)
     yolo_head(net, count, classes, channels=scaled(1024, width), eps=eps)
     return _region_output(net, anchors, classes) if detection else net
 

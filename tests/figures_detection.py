@@ -54,6 +54,7 @@ FIGURES = [
     Figures("darknet53", {"size": 416}, 41_609_928, 24_516_829_184, {"layer75-shortcut": (1024, 13, 13)}),
     Figures("yolov2", {}, 50_962_889, 14_732_084_224, {"layer31-conv": (425, 13, 13)}),
     Figures("yolov2", {"size": 608}, 50_962_889, 31_469_126_656, {"layer31-conv": (425, 19, 19)}, 62.94),
+    Figures("yolov2", {"reorg": "Permute"}, 50_962_889, 14_732_084_224, {"layer28-reorg": (256, 13, 13)}),
     Figures("yolov2_tiny", {}, 11_232_057, 2_703_221_248, {"layer15-conv": (425, 13, 13)}, 5.41),
     Figures("yolov3", {"size": 320, **UPSAMPLE}, 61_949_149, 19_486_412_800, {"layer82-conv": (255, 10, 10)}, 38.97),
     Figures("yolov3", UPSAMPLE, 61_949_149, 32_932_037_632, V3_416, 65.86),

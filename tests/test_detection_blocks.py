@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from netgen.blocks import (
     conv_block,
     darknet_conv,
     darknet_maxpool,
+    darknet_reorg,
     darknet_residual,
     head_channels,
     multibox_head,
@@ -168,6 +169,41 @@ def test_a_pyramid_keeps_the_size_and_counts_its_routes() -> None:
         spatial_pyramid(built, (4,))
     yolo_detection(built, 16, pyramid=(5, 9, 13))
     assert shape(built) == (1, 16, 19, 19)
+
+
+def test_reorg_refuses_what_darknet_cannot() -> None:
+    for channels, size in ((6, (4, 4)), (8, (3, 4)), (8, (4, 5))):
+        with pytest.raises(netgen.NetgenError) as error:
+            darknet_reorg(net(), channels, size)
+        assert str(error.value) == (
+            "layer 'layer1-reorg': channels must be a multiple of 4, and the sides of 2, "
+            f"got {channels}x{size[0]}x{size[1]}"
+        )
+    with pytest.raises(netgen.NetgenError, match=r"'layer1-reorg': reorg must be one of Reorg, Permute, got 'Swap'$"):
+        darknet_reorg(net(), 8, (4, 4), reorg="Swap")
+
+
+Block = Callable[[netgen.Net, tuple[int, ...]], object]
+
+
+@pytest.mark.parametrize(
+    ("case", "layer", "block"),
+    [
+        ("pj_maxpool_2_1", 1, lambda net, _: darknet_maxpool(net, 2, 1)),
+        ("pj_maxpool_2_2", 1, lambda net, _: darknet_maxpool(net, 2, 2)),
+        ("pj_upsample", 2, lambda net, bottom: nearest_upsampling(net, bottom[1])),
+        ("pj_reorg", 1, lambda net, bottom: darknet_reorg(net, bottom[1], bottom[2:], reorg="Permute")),
+        ("ax_reorg", 1, lambda net, bottom: darknet_reorg(net, bottom[1], bottom[2:], reorg="Permute")),
+    ],
+)
+def test_darknet_computed_the_same(shared: Path, tmp_path: Path, case: str, layer: int, block: Block) -> None:
+    values = np.load(shared / "truth" / "darknet" / "forward" / f"{case}.npz")
+    bottom, top = values[f"out:{layer - 1}"][None], values[f"out:{layer}"][None]
+    built = net(*bottom.shape)
+    block(built, bottom.shape)
+    assert shape(built) == top.shape
+    ones = {"layer1-upsample": np.ones((bottom.shape[1], 1, 2, 2), np.float32)}
+    np.testing.assert_array_equal(run(built, tmp_path, bottom, ones), top)
 
 
 # SSD

@@ -49,6 +49,18 @@ if TYPE_CHECKING:
         yolo_head,
         yolo_route,
     )
+from netgen.blocks.pelee import dense, stem, transition
+from netgen.blocks.ssd import Source, multibox_head, priors_per_cell, ssd_conv, ssd_extra
+from netgen.blocks.yolo import (
+    darknet_reorg,
+    head_channels,
+    nearest_upsampling,
+    reorg_route,
+    spatial_pyramid,
+    yolo_detection,
+    yolo_head,
+    yolo_route,
+)
 
 __all__ = [
     "Source",
@@ -64,6 +76,7 @@ __all__ = [
     "darknet_classifier",
     "darknet_conv",
     "darknet_maxpool",
+    "darknet_reorg",
     "darknet_residual",
     "dense",
     "dense_one_way",

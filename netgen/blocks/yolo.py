@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 UPSAMPLINGS = ("Deconvolution", "Upsample")
 """The layers that may upsample: Caffe's own, and the one of forks."""
+REORGS = ("Reorg", "Permute")
+"""The layers that may reorganise: the one of Darknet's forks, and the SSD fork's."""
 
 
 def head_channels(anchors: int, classes: int, num_output: int | None = None) -> int:
@@ -119,13 +121,38 @@ def yolo_route(net: Net, channels: int, finer: Blob, *, upsample: str = "Deconvo
 
 
 @block
-def reorg_route(net: Net, channels: int, finer: Blob, *, eps: float = 1e-5) -> Blob:
-    """YOLOv2's pass-through: ``finer``, N C 2H 2W, through a 1x1 convolution and a Reorg: N (4 channels + D) H W.
+def darknet_reorg(net: Net, channels: int, size: tuple[int, int], *, reorg: str = "Reorg") -> Blob:
+    """Darknet's reorg with stride 2, N channels H W -> N (4 channels) H/2 W/2, where ``size`` is (H, W).
 
-    Reorg is a layer of forks, and what Darknet computes, which is no plain space-to-depth: it reads the blob as if it
-    had channels / 4 and twice the sides (src/blas.c, reorg_cpu). No layer of plain Caffe does that.
+    That is no plain space-to-depth: it reads the blob as channels / 4 with sides 2H and 2W, does it there, and calls
+    the result by the other shape (src/blas.c, reorg_cpu). ``reorg`` is Reorg, a layer of forks that does the same, or
+    Permute, the SSD fork's, between two Reshapes: exact too, and OpenCV runs it. Raises NetgenError for another one,
+    for channels that are no multiple of 4 and for odd sides.
+    """
+    name = f"{next_section(net)}-reorg"
+    height, width = size
+    if channels % 4 or height % 2 or width % 2:
+        raise NetgenError(
+            f"layer {name!r}: channels must be a multiple of 4, and the sides of 2, got {channels}x{height}x{width}"
+        )
+    if reorg == "Reorg":
+        return net.reorg(stride=2, name=name).last
+    if reorg != "Permute":
+        raise NetgenError(f"layer {name!r}: reorg must be one of {', '.join(REORGS)}, got {reorg!r}")
+    net.reshape(shape={"dim": [0, channels // 4, height, 2, width, 2]}, name=f"{name}/blocks")
+    net.permute(order=[0, 3, 5, 1, 2, 4], name=f"{name}/permute")
+    return net.reshape(shape={"dim": [0, 4 * channels, height // 2, width // 2]}, name=name).last
+
+
+@block
+def reorg_route(
+    net: Net, channels: int, finer: Blob, size: tuple[int, int], *, reorg: str = "Reorg", eps: float = 1e-5
+) -> Blob:
+    """YOLOv2's pass-through: ``finer``, of ``size`` (2H, 2W), through a 1x1 convolution and ``darknet_reorg``, joined.
+
+    N D H W -> N (4 channels + D) H W. The section of the route back to ``finer`` has a number and no layer.
     """
     coarse = net.last
     darknet_conv(net.at(finer), channels, 1, eps=eps, name=next_section(net, 2))
-    fine = net.reorg(stride=2, name=f"{next_section(net)}-reorg").last
+    fine = darknet_reorg(net, channels, size, reorg=reorg)
     return net.concat([fine, coarse], name=f"{next_section(net)}-route").last
