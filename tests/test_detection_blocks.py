@@ -193,6 +193,7 @@ Block = Callable[[netgen.Net, tuple[int, ...]], object]
         ("pj_maxpool_2_2", 1, lambda net, _: darknet_maxpool(net, 2, 2)),
         ("pj_upsample", 2, lambda net, bottom: nearest_upsampling(net, bottom[1])),
         ("pj_reorg", 1, lambda net, bottom: darknet_reorg(net, bottom[1], bottom[2:], reorg="Permute")),
+        ("pj_reorg", 1, lambda net, bottom: darknet_reorg(net, bottom[1], bottom[2:])),
         ("ax_reorg", 1, lambda net, bottom: darknet_reorg(net, bottom[1], bottom[2:], reorg="Permute")),
     ],
 )

@@ -126,8 +126,8 @@ def darknet_reorg(net: Net, channels: int, size: tuple[int, int], *, reorg: str 
 
     That is no plain space-to-depth: it reads the blob as channels / 4 with sides 2H and 2W, does it there, and calls
     the result by the other shape (src/blas.c, reorg_cpu). ``reorg`` is Reorg, a layer of forks that does the same, or
-    Permute, the SSD fork's, between two Reshapes: exact too, and OpenCV runs it. Raises NetgenError for another one,
-    for channels that are no multiple of 4 and for odd sides.
+    Permute, the SSD fork's, between two Reshapes, exact too. OpenCV 4.14 runs both (its Reorg takes every stride for
+    2). Raises NetgenError for another one, for channels that are no multiple of 4 and for odd sides.
     """
     name = f"{next_section(net)}-reorg"
     height, width = size
