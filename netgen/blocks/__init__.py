@@ -14,16 +14,10 @@ if TYPE_CHECKING:
         classifier,
         conv_block,
         conv_classifier,
-        darknet53_trunk,
-        darknet_classifier,
-        darknet_conv,
-        darknet_maxpool,
-        darknet_residual,
         inner_products,
         local_norm,
         named_conv_block,
         named_conv_relu,
-        scaled,
     )
     from netgen.blocks.darknet import (
         darknet19_trunk,
@@ -41,6 +35,7 @@ if TYPE_CHECKING:
     from netgen.blocks.residual import basic, bottleneck, excite, se_bottleneck, squeeze_excite
     from netgen.blocks.ssd import Source, multibox_head, priors_per_cell, ssd_conv, ssd_extra
     from netgen.blocks.yolo import (
+        darknet_reorg,
         head_channels,
         nearest_upsampling,
         reorg_route,
@@ -49,18 +44,6 @@ if TYPE_CHECKING:
         yolo_head,
         yolo_route,
     )
-from netgen.blocks.pelee import dense, stem, transition
-from netgen.blocks.ssd import Source, multibox_head, priors_per_cell, ssd_conv, ssd_extra
-from netgen.blocks.yolo import (
-    darknet_reorg,
-    head_channels,
-    nearest_upsampling,
-    reorg_route,
-    spatial_pyramid,
-    yolo_detection,
-    yolo_head,
-    yolo_route,
-)
 
 __all__ = [
     "Source",
@@ -110,74 +93,21 @@ __all__ = [
 ]
 
 _FAMILIES = {
-    "common": (
-        "classifier",
-        "conv_block",
-        "conv_classifier",
-        "darknet53_trunk",
-        "darknet_classifier",
-        "darknet_conv",
-        "darknet_maxpool",
-        "darknet_residual",
-        "inner_products",
-        "local_norm",
-        "named_conv_block",
-        "named_conv_relu",
-        "scaled",
-    ),
+    "common": ("classifier conv_block conv_classifier inner_products local_norm named_conv_block named_conv_relu"),
     "darknet": (
-        "darknet19_trunk",
-        "darknet53_trunk",
-        "darknet_classifier",
-        "darknet_conv",
-        "darknet_maxpool",
-        "darknet_residual",
-        "scaled",
+        "darknet19_trunk darknet53_trunk darknet_classifier darknet_conv darknet_maxpool darknet_residual scaled"
     ),
-    "densenet": (
-        "compress",
-        "dense_one_way",
-        "norm_relu",
-    ),
-    "inception": (
-        "fire",
-        "inception",
-    ),
-    "mobile": (
-        "depthwise_separable",
-        "inverted_residual",
-        "shuffle_unit",
-    ),
-    "pelee": (
-        "dense",
-        "stem",
-        "transition",
-    ),
-    "residual": (
-        "basic",
-        "bottleneck",
-        "excite",
-        "se_bottleneck",
-        "squeeze_excite",
-    ),
-    "ssd": (
-        "Source",
-        "multibox_head",
-        "priors_per_cell",
-        "ssd_conv",
-        "ssd_extra",
-    ),
+    "densenet": "compress dense_one_way norm_relu",
+    "inception": "fire inception",
+    "mobile": "depthwise_separable inverted_residual shuffle_unit",
+    "pelee": "dense stem transition",
+    "residual": "basic bottleneck excite se_bottleneck squeeze_excite",
+    "ssd": "Source multibox_head priors_per_cell ssd_conv ssd_extra",
     "yolo": (
-        "head_channels",
-        "nearest_upsampling",
-        "reorg_route",
-        "spatial_pyramid",
-        "yolo_detection",
-        "yolo_head",
-        "yolo_route",
+        "darknet_reorg head_channels nearest_upsampling reorg_route spatial_pyramid yolo_detection yolo_head yolo_route"
     ),
 }
-_HOMES = {name: family for family, names in _FAMILIES.items() for name in names}
+_HOMES = {name: family for family, names in _FAMILIES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
