@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
@@ -63,7 +64,7 @@ def layer_costs(layers: Sequence[ShapedLayer]) -> list[LayerCost]:
         cost = _KNOWN.get(shaped.kind)
         if cost is None:
             cost = _cost(shaped, owned)
-            shares = any("name" in spec for spec in layer.params.get("param", ()))
+            shares = "param" in layer.params and any("name" in spec for spec in layer.params["param"])
             if not shares and len(layer.tops) == 1:
                 _KNOWN[shaped.kind] = cost
         costs.append(cost)
@@ -72,27 +73,29 @@ def layer_costs(layers: Sequence[ShapedLayer]) -> list[LayerCost]:
 
 def _cost(shaped: ShapedLayer, owned: set[str]) -> LayerCost:
     layer, kind, bottoms, tops, shapes = shaped
-    sizes = [count(shape) for shape in shapes]
-    held, read = sum(sizes), sum([count(shape) for shape in bottoms])
-    written = [count(shape) for shape in tops]
+    held, weights, statistics = _weights(shaped, owned) if shapes else (0, 0, 0)
+    macs, flops = (kind.macs(bottoms, tops), kind.flops(bottoms, tops)) if kind.counted else (None, None)
+    if kind.shares_memory:
+        return LayerCost(weights, statistics, macs, flops, activations=0, bytes_read=0, bytes_written=0)
+    sizes = list(map(count, tops))
+    activations = sum([size for i, size in enumerate(sizes) if layer.tops[i] not in layer.bottoms])
+    bytes_read, bytes_written = BYTES * (held + sum(map(count, bottoms))), BYTES * sum(sizes)
+    return LayerCost(weights, statistics, macs, flops, activations, bytes_read, bytes_written)
+
+
+def _weights(shaped: ShapedLayer, owned: set[str]) -> tuple[int, int, int]:
+    """The values of all weights, of those that are learned and this layer's own, and of those that are statistics."""
+    layer, kind, _, _, shapes = shaped
+    sizes = list(map(count, shapes))
+    held = sum(sizes)
     for i, spec in enumerate(layer.params.get("param", ())[: len(sizes)]):
         name = spec.get("name", "")
         if name and name in owned:
             sizes[i] = 0
         elif name:
             owned.add(name)
-    statistics = sum(sizes[len(sizes) - kind.statistics() :]) if kind.statistics() else 0
-    own = sum([size for name, size in zip(layer.tops, written, strict=True) if name not in layer.bottoms])
-    moves = not kind.shares_memory
-    return LayerCost(
-        weights=sum(sizes) - statistics,
-        statistics=statistics,
-        macs=kind.macs(bottoms, tops) if kind.counted else None,
-        flops=kind.flops(bottoms, tops) if kind.counted else None,
-        activations=own if moves else 0,
-        bytes_read=BYTES * (read + held) if moves else 0,
-        bytes_written=BYTES * sum(written) if moves else 0,
-    )
+    statistics = sum(sizes[len(sizes) - kind.statistics() :])
+    return held, sum(sizes) - statistics, statistics
 
 
 class Memory(NamedTuple):
@@ -111,45 +114,44 @@ def memory(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory
 
     A net's outputs, blobs that nobody reads, stay until the end.
     """
-    buffers: dict[str, int] = {}
-    sizes: list[int] = []
-    births: list[int] = []
-    last: list[int] = []
     end = len(layers)
-
-    def bear(name: str, shape: Shape, step: int) -> None:
+    changes = [0] * (end + 2)
+    sizes: list[int] = []
+    last: list[int] = []
+    buffers: dict[str, int] = {}
+    for name, shape in inputs.items():
         buffers[name] = len(sizes)
         sizes.append(BYTES * count(shape))
-        births.append(step)
         last.append(end)
-
-    for name, shape in inputs.items():
-        bear(name, shape, 0)
-    for step, (layer, kind, _, tops, _) in enumerate(layers):
-        for name in layer.bottoms:
+    changes[0] = sum(sizes)
+    for step, (layer, kind, _, shapes, _) in enumerate(layers):
+        bottoms = layer.bottoms
+        for name in bottoms:
             last[buffers[name]] = step
-        for name, shape in zip(layer.tops, tops, strict=True):
-            if kind.shares_memory and layer.bottoms:
-                buffers[name] = buffers[layer.bottoms[0]]
-            elif name not in layer.bottoms:
-                bear(name, shape, step)
-                continue
+        for i, name in enumerate(layer.tops):
             # Whoever reads the top later reads this memory; if nobody does, it is an output of the net.
-            last[buffers[name]] = end
-    return _peak(layers, sizes, births, last)
-
-
-def _peak(layers: Sequence[ShapedLayer], sizes: list[int], births: list[int], last: list[int]) -> Memory:
-    changes = [0] * (len(layers) + 2)
-    for size, birth, death in zip(sizes, births, last, strict=True):
-        changes[birth] += size
+            if kind.shares_memory and bottoms:
+                buffers[name] = buffer = buffers[bottoms[0]]
+                last[buffer] = end
+            elif name in bottoms:
+                last[buffers[name]] = end
+            else:
+                buffers[name] = len(sizes)
+                sizes.append(size := BYTES * count(shapes[i]))
+                changes[step] += size
+                last.append(end)
+    for size, death in zip(sizes, last, strict=True):
         changes[death + 1] -= size
-    now, peak, where = 0, 0, ""
-    for change, shaped in zip(changes, layers, strict=False):
-        now += change
-        if now > peak:
-            peak, where = now, shaped.layer.name
-    return Memory(sum(sizes), max(peak, 0 if layers else sum(sizes)), where)
+    return _peak(layers, sum(sizes), changes)
+
+
+def _peak(layers: Sequence[ShapedLayer], held: int, changes: Sequence[int]) -> Memory:
+    """The most that is there at once, by what is more at each layer than at the one before."""
+    if not layers:
+        return Memory(held, held, "")
+    sums = list(accumulate(changes[: len(layers)]))
+    peak = max(sums)
+    return Memory(held, peak, layers[sums.index(peak)].layer.name if peak else "")
 
 
 def sights(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> dict[str, Sight | None]:

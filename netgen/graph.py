@@ -26,7 +26,8 @@ class Fields(dict[str, Any]):
         try:
             return self._hash
         except AttributeError:
-            self._hash = value = hash(frozenset(self.items()))
+            # Of the values alone, in half the time; the same ones under other names are rare, and unequal all the same.
+            self._hash = value = hash(frozenset(self.values()))
             return value
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:

@@ -10,7 +10,7 @@ from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.graph import EMPTY, Graph, Layer
 from netgen.layers import find
-from netgen.layers.base import INT_MAX, LayerType, Shape, check_size, count, text
+from netgen.layers.base import LayerType, Shape, check_size, count, text
 from netgen.layers.fillers import check_filler
 from netgen.unknown import ALL_KNOWN, refuse_unknown_fields, unknown_type
 from netgen.wiring import State, Wiring
@@ -26,7 +26,7 @@ class ShapedLayer(NamedTuple):
     weights: tuple[Shape, ...]
 
 
-_KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...], tuple[Shape, ...]]] = {}
+_KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...]]] = {}
 """What was found of layers, by all that it hangs on; networks and their variants repeat themselves."""
 _KNOWN_SIZE = 1 << 14
 
@@ -82,8 +82,9 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
                 _check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
             raise NetgenError(f"{layer}: {error}{_why_missing(net, layer, state, blobs)}") from None
-        for name, shape in zip(layer.tops, shaped.tops, strict=True):
-            blobs[name] = shape
+        tops = shaped.tops
+        for i, name in enumerate(layer.tops):
+            blobs[name] = tops[i]
         yield shaped
     unused = given.keys() - blobs.keys()
     if unused:
@@ -174,12 +175,12 @@ def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Ma
         if not shaped.kind.opaque:
             if len(_KNOWN) >= _KNOWN_SIZE:
                 forget()
-            _KNOWN[key] = shaped[1:]
+            _KNOWN[key] = shaped.kind, shaped.tops, shaped.weights
         return shaped
-    shaped = ShapedLayer(layer, *found)
+    kind, top_shapes, weights = found
     if given:
-        _check_given(layer, shaped.tops, given)
-    return shaped
+        _check_given(layer, top_shapes, given)
+    return ShapedLayer(layer, kind, bottoms, top_shapes, weights)
 
 
 def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
@@ -193,15 +194,22 @@ def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[
         if given:
             _check_given(layer, tops, given)
     for name, shape in zip(layer.tops, tops, strict=True):
-        check_size(shape, f"top {name!r} ")
+        if shape not in bottoms:  # which were tops or inputs, and are checked
+            check_size(shape, f"top {name!r} ")
+    return ShapedLayer(layer, kind, bottoms, tops, _weights(layer, kind, bottoms))
+
+
+def _weights(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """The shapes of the layer's weights, which can be filled and have a param at most each."""
     weights = tuple(kind.weight_shapes(bottoms))
-    for shape in weights:
-        check_size(shape, "a weight ")
-    for name, shape in zip(kind.fillers(), weights, strict=False):
-        check_filler(kind.given.get(name, EMPTY), shape, name)
-    if len(layer.params.get("param", ())) > len(weights) and kind.counted:
+    if weights:
+        for shape in weights:
+            check_size(shape, "a weight ")
+        for name, shape in zip(kind.fillers(), weights, strict=False):
+            check_filler(kind.given.get(name, EMPTY), shape, name)
+    if "param" in layer.params and len(layer.params["param"]) > len(weights) and kind.counted:
         raise NetgenError(f"param may be given once for each weight ({len(weights)}), got {len(layer.params['param'])}")
-    return ShapedLayer(layer, kind, bottoms, tops, weights)
+    return weights
 
 
 def _own_shapes(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -242,7 +250,7 @@ class Unknown(LayerType):
 def _kind(layer: Layer, phase: str, given: Mapping[str, Shape]) -> LayerType:
     """What answers for the layer; what is not known of it counts for nothing where its tops are all given."""
     kind_class = find(layer.type)
-    told = bool(layer.type and layer.tops) and given.keys() >= set(layer.tops)
+    told = bool(given and layer.type and layer.tops) and given.keys() >= set(layer.tops)
     if kind_class is None:
         if not told:
             raise NetgenError(unknown_type(layer))
@@ -264,12 +272,12 @@ def _check_given(layer: Layer, tops: Sequence[Shape], given: Mapping[str, Shape]
 
 def _check_counts(layer: Layer, kind: LayerType) -> None:
     for what, names, (least, most) in (("bottom", layer.bottoms, kind.bottoms), ("top", layer.tops, kind.tops)):
-        if not least <= len(names) <= (INT_MAX if most is None else most):
+        if len(names) < least or (most is not None and len(names) > most):
             span = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
             raise NetgenError(f"takes {span} {what}{'' if least == most == 1 else 's'}, got {len(names)}")
     if kind.same_count and len(layer.bottoms) != len(layer.tops):
         raise NetgenError(f"takes as many tops as bottoms, got {len(layer.tops)} for {len(layer.bottoms)}")
-    if kind.refuses_in_place and set(layer.bottoms) & set(layer.tops):
+    if kind.refuses_in_place and not set(layer.bottoms).isdisjoint(layer.tops):
         raise NetgenError("does not work in place; give it a top of its own")
     for field, names in (("loss_weight", layer.tops), ("propagate_down", layer.bottoms)):
         values = layer.params.get(field)

@@ -26,6 +26,7 @@ class Refused(NamedTuple):
 REFUSED = [
     Refused("Concat", {"per_fla_fuse": True}, (IMAGE,), "per_fla_fuse"),
     Refused("Concat", {}, ((0, 3),), "no values"),
+    Refused("Concat", {}, ((1, 3), (1,)), "agree on every axis but axis 1, got 1x3 and 1"),
     Refused("Slice", {"slice_point": [1, 2, 3]}, ((1, 3),), "no more tops than the size 3", 4),
     Refused("Slice", {}, ((1, 0),), "no values"),
     Refused("Reshape", {"shape": [1, -1], "pixelshuffler": 2}, (IMAGE,), "pixelshuffler"),

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
@@ -29,6 +30,18 @@ INT_MAX = 2**31 - 1
 MAX_AXES = 32  # blob.hpp, kMaxBlobAxes
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z][a-z]*[0-9]*[a-z]*")
+
+
+class AllFields:
+    """``LayerType.fields``: worked out when first asked for, as half of the types never do, and kept on the layer.
+
+    (cached_property takes a lock in Python 3.11.)
+    """
+
+    def __get__(self, layer: LayerType, owner: type[LayerType]) -> Mapping[str, Any]:
+        fields = {**defaults(layer.messages[0]), **layer.given} if layer.messages else EMPTY
+        vars(layer)["fields"] = fields
+        return fields
 
 
 class LayerType:
@@ -81,19 +94,12 @@ class LayerType:
         if self.messages and self.messages[0] not in FIELDS["LayerParameter"]:
             self.given = {name: plain(value) for name, value in self.given.items()}
 
-    fields: Mapping[str, Any]
+    fields = AllFields()
     """The fields given with the schema's defaults; one with neither is missing, a repeated one is ()."""
-
-    def __getattr__(self, name: str) -> Any:
-        # Worked out when first asked for: half of the types never do. (cached_property takes a lock in Python 3.11.)
-        if name != "fields":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.fields = {**defaults(f"LayerParameter.{self.messages[0]}"), **self.given} if self.messages else EMPTY
-        return self.fields
 
     def message(self, name: str) -> dict[str, Any]:
         """The fields of one of the further messages, with the schema's defaults."""
-        return {**defaults(f"LayerParameter.{name}"), **self.layer.params.get(name, EMPTY)}
+        return {**defaults(name), **self.layer.params.get(name, EMPTY)}
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         """The shapes of the tops for those of the bottoms; as many tops as the layer names."""
@@ -180,8 +186,10 @@ class LayerType:
 
     def refuse(self, *names: str) -> None:
         """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""
+        if self.given.keys().isdisjoint(names):
+            return
         for name in names:
-            if name in self.given and self.given[name] != defaults(f"LayerParameter.{self.messages[0]}").get(name):
+            if name in self.given and self.given[name] != defaults(self.messages[0]).get(name):
                 raise NetgenError(
                     f"the field {name!r} of other Caffes changes the shapes in a way that is not known here; remove "
                     "it, or give the layer a type of your own (netgen.register)"
@@ -213,10 +221,7 @@ def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:
     >>> count((2, 3, 4)), count((2, 3, 4), 1), count(())
     (24, 12, 1)
     """
-    product = 1
-    for dim in shape[start:end]:
-        product *= dim
-    return product
+    return prod(shape[start:end])
 
 
 def canonical_axis(axis: int, shape: Shape, name: str = "axis") -> int:
@@ -244,6 +249,8 @@ def check_size(shape: Shape, what: str = "") -> None:
     """Raise NetgenError for a shape that Caffe's Blob::Reshape refuses: negative, over 2^31 - 1 values or 32 axes."""
     if len(shape) > MAX_AXES:
         raise NetgenError(f"{what}has {len(shape)} axes, and a blob has at most {MAX_AXES}")
+    if shape and min(shape) > 0 and prod(shape) <= INT_MAX:
+        return  # no part of the product is larger than the whole, where no axis is 0
     size = 1
     for dim in shape:
         if dim < 0:
@@ -297,16 +304,16 @@ def plain(value: Any) -> Any:
 _defaults: dict[str, dict[str, Any]] = {}
 
 
-def defaults(path: str) -> dict[str, Any]:
-    """The declared defaults of a message, which is named by the field that holds it (``LayerParameter.lrn_param``).
+def defaults(name: str) -> dict[str, Any]:
+    """The declared defaults of a message, which is named by the field of LayerParameter that holds it (``lrn_param``).
 
     Repeated fields are () and fields that declare no default are missing.
     """
-    values = _defaults.get(path)
+    values = _defaults.get(name)
     if values is None:
-        outer, name = path.split(".")
-        message = FIELDS[outer][name][3] if name in FIELDS[outer] else ""
-        values = _defaults[path] = {
+        layer = FIELDS["LayerParameter"]
+        message = layer[name][3] if name in layer else ""
+        values = _defaults[name] = {
             field: () if label == "repeated" else default
             for field, (_, label, _, _, default) in FIELDS.get(message or "", {}).items()
             if label == "repeated" or default is not None

@@ -53,20 +53,18 @@ class Convolution(LayerType):
         axis = canonical_axis(self.fields["axis"], bottoms[0])
         kernel, stride, pad, dilation = self._window(len(bottoms[0]) - axis - 1)
         self._check_channels(bottoms, axis)
-        spatial = tuple(
-            self._out(size, k, s, p, d)
-            for size, k, s, p, d in zip(bottoms[0][axis + 1 :], kernel, stride, pad, dilation, strict=True)
-        )
-        if min(spatial, default=1) < 0:
-            sizes = f"kernel {text(tuple(kernel))}, pad {text(tuple(pad))}, dilation {text(tuple(dilation))}"
+        sides = zip(bottoms[0][axis + 1 :], kernel, stride, pad, dilation, strict=True)
+        spatial = [self._out(size, k, s, p, d) for size, k, s, p, d in sides]
+        if spatial and min(spatial) < 0:
+            sizes = f"kernel {text(kernel)}, pad {text(pad)}, dilation {text(dilation)}"
             raise NetgenError(f"the kernel is larger than the padded bottom {text(bottoms[0])}: {sizes}")
         if 0 in spatial:
-            raise NetgenError(f"the output would be empty ({text(spatial)}); its bottom is {text(bottoms[0])}")
+            raise NetgenError(f"the output would be empty ({text(tuple(spatial))}); its bottom is {text(bottoms[0])}")
         top = (*bottoms[0][:axis], self.fields["num_output"], *spatial)
         check_size(top, "the top ")
         # The filters' side of the matrix product, whatever the group, and the positions of the smaller side.
-        channels, sides = (top[axis], bottoms[0]) if self._transposed else (bottoms[0][axis], top)
-        check_size((channels * count(kernel), *sides[axis + 1 :]), "Caffe's column buffer ")
+        channels, smaller = (top[axis], bottoms[0]) if self._transposed else (bottoms[0][axis], top)
+        check_size((channels * count(kernel), *smaller[axis + 1 :]), "Caffe's column buffer ")
         return [top] * len(bottoms)
 
     def fillers(self) -> tuple[str, ...]:
@@ -81,14 +79,9 @@ class Convolution(LayerType):
         return [weight, (out,)] if self.fields["bias_term"] else [weight]
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        axis = canonical_axis(self.fields["axis"], bottoms[0])
-        fields, channels = self.fields, bottoms[0][axis]
-        weights = channels * (fields["num_output"] // fields["group"])
-        for size in self._window(len(bottoms[0]) - axis - 1)[0]:
-            weights *= size
-        # Each weight meets each position of the smaller side once: the output's, or the bottom's when transposed.
-        sides = bottoms if self._transposed else tops
-        return sum([weights * count(side, 0, axis) * count(side, axis + 1) for side in sides])
+        # Each output is made of one filter's values, and transposed each input meets as many.
+        values = sum(map(count, bottoms if self._transposed else tops))
+        return values * count(self.weight_shapes(bottoms)[0], 1)
 
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         if len(bottoms[0]) != 4 or self.fields["axis"] not in (1, -3):
@@ -101,11 +94,11 @@ class Convolution(LayerType):
         return [(d * (k - 1) + 1, s) for k, s, d in sizes]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        bias = sum(count(top) for top in tops) if self.fields["bias_term"] else 0
+        bias = sum(map(count, tops)) if self.fields["bias_term"] else 0
         return 2 * self.macs(bottoms, tops) + bias
 
     _transposed = False
-    _windows: tuple[list[int], list[int], list[int], list[int]] | None = None
+    _windows: tuple[Shape, Shape, Shape, Shape] | None = None
 
     @staticmethod
     def _out(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
@@ -126,7 +119,7 @@ class Convolution(LayerType):
             if shape != bottoms[0]:
                 raise NetgenError(f"all bottoms must have one shape, got {text(bottoms[0])} and {text(shape)}")
 
-    def _window(self, axes: int) -> tuple[list[int], list[int], list[int], list[int]]:
+    def _window(self, axes: int) -> tuple[Shape, Shape, Shape, Shape]:
         """kernel_size, stride, pad and dilation for each spatial axis (base_conv_layer.cpp, LayerSetUp)."""
         if self._windows is not None and len(self._windows[0]) == axes:
             return self._windows
@@ -134,32 +127,37 @@ class Convolution(LayerType):
         kernel = self._per_axis("kernel_size", ("kernel_h", "kernel_w"), axes, None)
         stride = self._per_axis("stride", ("stride_h", "stride_w"), axes, 1)
         pad = self._per_axis("pad", ("pad_h", "pad_w"), axes, 0)
-        hole = [given.get("hole_h", given.get("hole", 1)), given.get("hole_w", given.get("hole", 1))]
         dilation = self._per_axis("dilation", (), axes, 1)
-        if given.keys() & {"hole", "hole_h", "hole_w"}:
+        if not given.keys().isdisjoint(("hole", "hole_h", "hole_w")):
             if axes != 2 or "dilation" in given:
                 raise NetgenError("hole is the dilation of 2-D convolutions; give dilation alone")
-            dilation = hole
+            hole = given.get("hole", 1)
+            dilation = given.get("hole_h", hole), given.get("hole_w", hole)
         for name, sizes in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
             if sizes and min(sizes) < 1:
-                raise NetgenError(f"{name} must be 1 or more, got {text(tuple(sizes))}")
+                raise NetgenError(f"{name} must be 1 or more, got {text(sizes)}")
         self._windows = kernel, stride, pad, dilation
         return self._windows
 
-    def _per_axis(self, name: str, pair: tuple[str, ...], axes: int, default: int | None) -> list[int]:
-        given, values = self.given, self.fields.get(name, ())
-        if not given.keys().isdisjoint(pair):
+    def _per_axis(self, name: str, pair: tuple[str, ...], axes: int, default: int | None) -> Shape:
+        given = self.given
+        values: Shape = given.get(name, ())
+        if pair and (pair[0] in given or pair[1] in given):
             if values:
                 raise NetgenError(f"either {name} or {pair[0]} and {pair[1]} may be given, not both")
             if axes != 2:
                 raise NetgenError(f"{pair[0]} and {pair[1]} are for 2 spatial axes, and the bottom has {axes}")
             # One of pad_h and pad_w leaves the other 0; one alone of the others is refused, as 0.
-            return [given.get(each, 0) for each in pair]
-        if len(values) not in (1, axes) and not (default is not None and not values):
+            return given.get(pair[0], 0), given.get(pair[1], 0)
+        if not values and default is not None:
+            return (default,) * axes
+        if len(values) == 1:
+            return values * axes
+        if len(values) != axes:
             raise NetgenError(
                 f"{name} must be given once, or once for each of the {axes} spatial axes, got {len(values)}"
             )
-        return list(values) * axes if len(values) == 1 else list(values) or [default or 0] * axes
+        return values
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.products import MODULES, Convolution, unfilled
@@ -171,7 +169,7 @@ class Convolution(LayerType):
         reaches = [d * (k - 1) + 1 for k, d in zip(window[0], window[3], strict=True)]
         small = any(size + 2 * p < r for size, p, r in zip(bottoms[0][axis + 1 :], window[2], reaches, strict=True))
         if axis == 1 and len(bottoms) == 1 and (self._transposed, axes) in MODULES and (self._transposed or not small):
-            kernel, stride, pad, dilation = map(tuple, window)
+            kernel, stride, pad, dilation = window
             channels, out, group = bottoms[0][1], self.fields["num_output"], self.fields["group"]
             kind = MODULES[self._transposed, axes]
             return unfilled(kind, channels, out, kernel, stride, pad, dilation=dilation, groups=group, bias=bias)
@@ -246,14 +244,11 @@ class ConvolutionDepthwise(Convolution):
         weight = (channels, 1, *self._window(2)[0])
         return [weight, (channels,)] if self.fields["bias_term"] else [weight]
 
-    def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        return count(tops[0]) * count(self.weight_shapes(bottoms)[0], 1)
-
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.products import MODULES, unfilled
 
         channels = legacy_shape(bottoms[0])[1]
-        kernel, stride, pad, dilation = map(tuple, self._window(2))
+        kernel, stride, pad, dilation = self._window(2)
         kind, bias = MODULES[False, 2], bool(self.fields["bias_term"])
         return unfilled(kind, channels, channels, kernel, stride, pad, dilation=dilation, groups=channels, bias=bias)
 

@@ -30,16 +30,15 @@ class Concat(LayerType):
         axis = axis_or_dim(self, "concat_dim", bottoms[0])
         self.refuse("per_fla_fuse")
         first = bottoms[0]
+        before, behind = first[:axis], first[axis + 1 :]
         if len(bottoms) == 1:
             refuse_empty(first)
         for shape in bottoms[1:]:
-            if len(shape) != len(first) or any(
-                a != b for i, (a, b) in enumerate(zip(first, shape, strict=True)) if i != axis
-            ):
+            if len(shape) != len(first) or shape[:axis] != before or shape[axis + 1 :] != behind:
                 raise NetgenError(
                     f"all bottoms must agree on every axis but axis {axis}, got {text(first)} and {text(shape)}"
                 )
-        return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])]
+        return [(*before, sum([shape[axis] for shape in bottoms]), *behind)]
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.function import Function
