@@ -28,13 +28,18 @@ def cpu_seconds(work: Work) -> float:
     return time.process_time() - start
 
 
-def in_turns(peers: Mapping[str, Work], runs: int) -> dict[str, float]:
-    """The median CPU time of each peer, in seconds: a warm-up each, then A B C A B C, so that all meet one weather."""
+def in_turns(peers: Mapping[str, Work], runs: int, before: Mapping[str, Work] | None = None) -> dict[str, float]:
+    """The median CPU time of each peer, in seconds: a warm-up each, then A B C A B C, so that all meet one weather.
+
+    ``before`` is done before each run of a peer, out of its time.
+    """
     for work in peers.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(runs):
         for name, work in peers.items():
+            if before and name in before:
+                before[name]()
             times[name].append(cpu_seconds(work))
     return {name: statistics.median(values) for name, values in times.items()}
 
