@@ -11,7 +11,7 @@ import numpy as np
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
-from netgen.layers.base import Shape, count, defaults
+from netgen.layers.base import Shape, count, declared
 from netgen.shapes import walk_layers
 from netgen.weights import Array, Weights, expected_weights, key_of, split_key
 from netgen.wiring import State
@@ -71,7 +71,7 @@ def fill_weights(
 
 def filled(shape: Shape, filler: Mapping[str, Any], key: str, seed: int) -> Array:
     """One weight, filled by a FillerParameter's fields; raises NetgenError for a filler that Caffe refuses."""
-    fields = {**defaults("ConvolutionParameter.weight_filler"), **filler}
+    fields = {**declared("FillerParameter"), **filler}
     fill = _FILLERS.get(fields["type"])
     if fill is None:
         raise NetgenError(f"no filler {fields['type']!r}{did_you_mean(fields['type'], _FILLERS)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,12 @@ def shared() -> Path:
     # A wrong name must not look like a deliberate run without the data.
     assert folder.is_dir(), f"NETGEN_SHARED={named} is no folder"
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small tensors are not worth several threads, which would wait for each other on a machine with few cores."""
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)

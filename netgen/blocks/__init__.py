@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         scaled,
     )
     from netgen.blocks.densenet import compress, dense_one_way, norm_relu
-    from netgen.blocks.inception import fire, inception
+    from netgen.blocks.googlenet import fire, inception
     from netgen.blocks.mobile import depthwise_separable, inverted_residual, shuffle_unit
     from netgen.blocks.pelee import dense, stem, transition
     from netgen.blocks.residual import basic, bottleneck, excite, se_bottleneck, squeeze_excite
@@ -98,7 +98,7 @@ _FAMILIES = {
         "darknet19_trunk darknet53_trunk darknet_classifier darknet_conv darknet_maxpool darknet_residual scaled"
     ),
     "densenet": "compress dense_one_way norm_relu",
-    "inception": "fire inception",
+    "googlenet": "fire inception",
     "mobile": "depthwise_separable inverted_residual shuffle_unit",
     "pelee": "dense stem transition",
     "residual": "basic bottleneck excite se_bottleneck squeeze_excite",

@@ -305,20 +305,24 @@ _defaults: dict[str, dict[str, Any]] = {}
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The declared defaults of a message, which is named by the field of LayerParameter that holds it (``lrn_param``).
-
-    Repeated fields are () and fields that declare no default are missing.
-    """
+    """The declared defaults of the message in a field of LayerParameter (``lrn_param``), as ``declared`` has them."""
     values = _defaults.get(name)
     if values is None:
         layer = FIELDS["LayerParameter"]
-        message = layer[name][3] if name in layer else ""
-        values = _defaults[name] = {
-            field: () if label == "repeated" else default
-            for field, (_, label, _, _, default) in FIELDS.get(message or "", {}).items()
-            if label == "repeated" or default is not None
-        }
+        values = _defaults[name] = declared((layer[name][3] if name in layer else "") or "")
     return values
+
+
+def declared(message: str) -> dict[str, Any]:
+    """The declared defaults of a message of the schema; {} for one that it lacks.
+
+    Repeated fields are () and fields that declare no default are missing.
+    """
+    return {
+        field: () if label == "repeated" else default
+        for field, (_, label, _, _, default) in FIELDS.get(message, {}).items()
+        if label == "repeated" or default is not None
+    }
 
 
 def verb_of(type_name: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netgen.errors import needed
+from netgen.errors import UsageError, needed
 
 needed("torch", "torch", "the PyTorch mirror")
 
@@ -25,15 +25,20 @@ def to_torch(
     *,
     weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     seed: int = 0,
+    optimize: bool = False,
+    half: bool = False,
     stages: Iterable[str] = (),
     level: int = 0,
-) -> Mirror:
+) -> Any:
     """The network as a torch.nn.Module with Caffe's numbers.
 
     Its weights are those of ``weights``, a file or {"layer:index": array} in Caffe's shapes, else new ones by the
     network's fillers from ``seed``. ``phase`` TEST gives it in ``eval()``, TRAIN in ``train()``; ``inputs`` gives
     shapes to inputs that the network says no or another shape of, as for ``infer_shapes``. Raises NetgenError for
     a layer whose type has no mirror and for weights that do not fit, UsageError where torch is not installed.
+
+    With ``optimize`` it is for inference alone and faster, an ``Optimised``, where ``half`` allows half precision on a
+    GPU.
 
     >>> import netgen, torch
     >>> net = netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c", weight_filler="msra").relu().pool(2, 2, name="p")
@@ -46,4 +51,10 @@ def to_torch(
         mirror.fill(seed)
     else:
         mirror.load(weights)
-    return mirror
+    if not optimize:
+        return mirror
+    if phase != "TEST":
+        raise UsageError(f"optimize is for phase TEST, got {phase}")
+    from netgen.mirror.optimised import Optimised
+
+    return Optimised(mirror, inputs, half=half)

@@ -40,6 +40,9 @@ class Pooling(nn.Module):
             method, kernel, stride, pad, floor, mask,
         )  # fmt: skip
 
+        self.passes_nan = True
+        """Whether a NaN is passed over; torch alone makes NaN of its window."""
+
     def forward(self, bottom: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Pool the windows; a kernel of None is the whole image."""
         kernel = self.kernel or (bottom.shape[2], bottom.shape[3])
@@ -48,8 +51,14 @@ class Pooling(nn.Module):
             return self._mean(bottom, kernel, sizes)
         if self.method == "STOCHASTIC":
             return self._stochastic(bottom, kernel, sizes)
-        finite = torch.nan_to_num(bottom, nan=LOWEST, posinf=torch.inf, neginf=LOWEST)
-        return self._positions(finite, kernel, sizes) if self.mask else self._maximum(finite, kernel, sizes)
+        if self.mask:
+            return self._positions(_finite(bottom), kernel, sizes)
+        if self.passes_nan and bottom.is_cuda:  # where to look at the values would be to wait for them
+            bottom = _finite(bottom)
+        top = self._maximum(bottom, kernel, sizes)
+        if self.passes_nan and bottom.device.type == "cpu" and not torch.isfinite(top).all():
+            return self._maximum(_finite(bottom), kernel, sizes)
+        return top
 
     def _maximum(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
         for ceil in (False, True):
@@ -112,6 +121,11 @@ class Pooling(nn.Module):
         """The window."""
         floor = ", floor" if self.floor else ""
         return f"{self.method}, kernel={self.kernel}, stride={self.stride}, pad={self.pad}{floor}"
+
+
+def _finite(bottom: Tensor) -> Tensor:
+    """The values as Caffe compares them with -FLT_MAX: nothing below it, and NaN never above."""
+    return torch.nan_to_num(bottom, nan=LOWEST, posinf=torch.inf, neginf=LOWEST)
 
 
 class Pyramid(nn.Module):

@@ -1,0 +1,168 @@
+"""The mirror's numbers against those of real Caffe: single layers, random nets, whole real networks."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import netgen
+from tests.recipe import recipe_inputs, recipe_positions, recipe_weights
+from tests.truth import Array, apart, weights_of
+
+# A copy of the cases with little in them, so that the tests stand without the others
+COPY = Path(__file__).with_name("data") / "caffe_layers.zip"
+SHARED = os.environ.get("NETGEN_SHARED")
+LAYERS = Path(SHARED, "truth", "layers") if SHARED else None
+
+# Within 2e-5 + 2e-4 |value|, which the data's own note allows: where values cancel or a root is taken near 0.
+LOOSE: dict[str, str] = {}
+
+# Blobs that hang on the order of a sum's terms: scores that nearly tie, and values at the end of float32's range.
+ARBITRARY = {
+    "net_1049": "ArgMax of nearly equal values",
+    "net_1118": "a sum that overflows in one order of its terms and not in another",
+}
+
+
+@cache
+def cases() -> dict[str, Any]:
+    if LAYERS is not None:
+        rows = json.loads((LAYERS / "cases.json").read_text(encoding="utf-8"))
+    else:
+        with zipfile.ZipFile(COPY) as archive:
+            rows = json.loads(archive.read("cases.json"))
+    return {row["name"]: row for row in rows}
+
+
+def case_files(name: str) -> tuple[str, dict[str, Array]]:
+    """The prototxt and the arrays of a case."""
+    if LAYERS is not None:
+        text, data = (LAYERS / f"{name}.prototxt").read_text(encoding="utf-8"), (LAYERS / f"{name}.npz").read_bytes()
+    else:
+        with zipfile.ZipFile(COPY) as archive:
+            text, data = archive.read(f"{name}.prototxt").decode(), archive.read(f"{name}.npz")
+    with np.load(io.BytesIO(data)) as arrays:
+        return text, {key: arrays[key] for key in arrays.files}
+
+
+def ran(text: str, phase: str, arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The blobs and the weights after a pass."""
+    mirror = netgen.to_torch(netgen.parse_prototxt(text), phase, weights=weights_of(arrays))
+    inputs = {key[3:]: torch.from_numpy(array) for key, array in arrays.items() if key.startswith("in:")}
+    with torch.no_grad():
+        blobs = mirror(inputs, blobs="all")
+    return {name: blob.numpy() for name, blob in blobs.items()}, mirror.caffe_weights()
+
+
+@pytest.mark.parametrize("name", cases())
+def test_layer(name: str) -> None:
+    text, arrays = case_files(name)
+    blobs, weights = ran(text, cases()[name]["phase"], arrays)
+    for key, expected in arrays.items():
+        kind, _, blob = key.partition(":")
+        if kind in ("out", "post"):
+            got = blobs[blob] if kind == "out" else weights[blob]
+            if name in LOOSE:
+                assert got.shape == expected.shape
+                np.testing.assert_allclose(got, expected, rtol=2e-4, atol=2e-5)
+            else:
+                assert apart(expected, got) <= 1e-5, key
+
+
+@pytest.mark.usefixtures("shared")
+def test_all_cases_are_there_and_the_copy_is_of_them() -> None:
+    assert len(cases()) == 632
+    assert LAYERS is not None
+    with zipfile.ZipFile(COPY) as archive:
+        names = {Path(name).stem for name in archive.namelist()} - {"cases"}
+        assert len(names) > 400
+        types = {each for row in cases().values() for each in row["types"]}
+        assert {each for name in names for each in cases()[name]["types"]} == types
+        for name in names:
+            assert archive.read(f"{name}.npz") == (LAYERS / f"{name}.npz").read_bytes()
+
+
+def random_nets() -> dict[str, Any]:
+    return json.loads(Path(SHARED, "truth", "nets", "random", "forward.json").read_text()) if SHARED else {}
+
+
+def by_recipe(net: netgen.Net) -> tuple[netgen.Mirror, dict[str, Array]]:
+    """A mirror with the recipe's weights, and all its blobs for the recipe's inputs."""
+    types = {layer.name: layer.type for layer in net.layers}
+    weights = {
+        key: recipe_weights(layer := key.rpartition(":")[0], types[layer], int(key.rpartition(":")[2]), shape)
+        for key, shape in netgen.expected_weights(net).items()
+    }
+    mirror = netgen.to_torch(net, weights=weights)
+    inputs = {name: torch.from_numpy(recipe_inputs(name, shape)) for name, shape in mirror.inputs.items()}
+    with torch.no_grad():
+        blobs = mirror(inputs, blobs="all")
+    return mirror, {name: blob.numpy() for name, blob in blobs.items()}
+
+
+def sampled(blob: Array, name: str) -> Array:
+    """The values that the truth holds of a blob: the first 16, and 16 at the recipe's places."""
+    flat = blob.reshape(-1)
+    return np.concatenate([flat[:16], flat[recipe_positions(name, flat.size)]])
+
+
+@pytest.mark.parametrize("name", random_nets())
+def test_random_net(shared: Path, name: str) -> None:
+    folder = shared / "truth" / "nets" / "random"
+    blobs = by_recipe(netgen.load(folder / f"{name}.prototxt"))[1]
+    with np.load(folder / "forward.npz") as arrays:
+        first, at = arrays[f"{name}:first"], arrays[f"{name}:at"]
+    wrong = []
+    for i, (blob, _, _, _, largest) in enumerate(random_nets()[name]["blobs"]):
+        got = sampled(blobs[blob], blob)
+        expected = np.concatenate([first[i][: min(16, blobs[blob].size)], at[i]])
+        # Beyond 1e36 the next sum may overflow, by the order of its terms.
+        beyond = (np.abs(expected) > 1e36) & (np.abs(got) > 1e36)
+        finite = np.isfinite(expected) | beyond
+        scale = float(largest) if np.isfinite(float(largest)) else 1 + np.abs(np.where(finite, expected, 0))
+        with np.errstate(all="ignore"):
+            near = np.abs(np.where(beyond | ~finite, 0, expected - got)) <= 1e-5 + 1e-5 * scale
+        if not (near & ((np.isfinite(got) | beyond) == finite)).all():
+            wrong.append(blob)
+    if name in ARBITRARY:
+        assert wrong, f"{name} agrees now: take it off the list"
+    else:
+        assert wrong == []
+
+
+WHOLE = [
+    "alexnet",
+    "dcgan_generator",
+    "hed",
+    "lenet",
+    "mobilenet_ssd",
+    "mobilenet_v1",
+    "mtcnn_48net",
+    "squeezenet_v1.1",
+]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_network(shared: Path, name: str) -> None:
+    folder = shared / "truth" / "forward_nets"
+    row = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    blobs = by_recipe(netgen.load(folder / row["file"]))[1]
+    with np.load(folder / f"{name}.npz") as arrays:
+        first, at = arrays["first"], arrays["at"]
+    for i, blob in enumerate(row["blobs"]):
+        if blob["name"] in row["order_sensitive"]:
+            continue
+        got = blobs[blob["name"]]
+        assert got.shape == tuple(blob["shape"])
+        expected = np.concatenate([first[i][: min(16, got.size)], at[i]])
+        assert np.abs(sampled(got, blob["name"]) - expected).max() <= 1e-5 * blob["absmax"], blob["name"]
