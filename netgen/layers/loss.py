@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
+from netgen.graph import EMPTY
 from netgen.layers.base import LayerType, Shape, canonical_axis, count, legacy_shape, refuse_empty, text
 from netgen.layers.checks import check_batch, check_labels, check_singles
 
+if TYPE_CHECKING:
+    from torch.nn import Module
 
-class SoftmaxWithLoss(LayerType):
+
+class _Loss(LayerType):
+    """Base of what derives from Caffe's LossLayer."""
+
+    loss = True
+
+    def _function(self, function: str, **fields: Any) -> Module:
+        """The module of a function of netgen.mirror.loss, with its arguments by keyword."""
+        from netgen.mirror import loss
+        from netgen.mirror.function import Function
+
+        return Function(getattr(loss, function), **fields)
+
+    def _labels(self, normalization: str = "VALID") -> dict[str, Any]:
+        """What loss_param says of labels to ignore and of the divisor (softmax_loss_layer.cpp, LayerSetUp)."""
+        given = self.layer.params.get("loss_param", EMPTY)
+        if given.get("label_smoothing"):
+            raise NetgenError("label_smoothing (Intel) has no mirror in PyTorch; remove it, or give it one")
+        if "normalization" in given:
+            normalization = given["normalization"]
+        elif "normalize" in given:
+            normalization = "VALID" if given["normalize"] else "BATCH_SIZE"
+        fixed = float(self.message("loss_param")["pre_fixed_normalizer"])
+        return {
+            "ignore_label": given.get("ignore_label"),
+            "normalization": fixed if normalization == "PRE_FIXED" else normalization,
+        }
+
+
+class SoftmaxWithLoss(_Loss):
     """The negative log of the softmax at the label, averaged as loss_param says.
 
     Bottoms: scores with the classes on ``softmax_param.axis`` (1), and one label for each other place. The top is a
@@ -35,8 +68,12 @@ class SoftmaxWithLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 5 * count(bottoms[0]) + 2 * count(bottoms[1])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        axis = canonical_axis(self.message("softmax_param")["axis"], bottoms[0])
+        return self._function("softmax_loss", axis=axis, **self._labels())
 
-class EuclideanLoss(LayerType):
+
+class EuclideanLoss(_Loss):
     """Half the squared distance of two blobs, averaged over the batch.
 
     The bottoms must have one batch and as many values an image; the top is (). flops: 3 a value (difference, square,
@@ -60,8 +97,11 @@ class EuclideanLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 3 * count(bottoms[0])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function("euclidean_loss")
 
-class SigmoidCrossEntropyLoss(LayerType):
+
+class SigmoidCrossEntropyLoss(_Loss):
     """The cross entropy of sigmoids and targets between 0 and 1, averaged over the batch.
 
     The bottoms must have one batch and as many values; the top is (). flops: 10 a value, for the sum of
@@ -85,8 +125,11 @@ class SigmoidCrossEntropyLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 10 * count(bottoms[0])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function("sigmoid_loss", **self._labels("BATCH_SIZE"))
 
-class HingeLoss(LayerType):
+
+class HingeLoss(_Loss):
     """The one-against-all hinge loss, linear or squared, averaged over the batch.
 
     Scores and labels must have one batch; that there is one label an image is not checked. The top is (). flops: 3 a
@@ -107,8 +150,11 @@ class HingeLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return (4 if self.fields["norm"] == "L2" else 3) * count(bottoms[0])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function("hinge_loss", norm=self.fields["norm"])
 
-class MultinomialLogisticLoss(LayerType):
+
+class MultinomialLogisticLoss(_Loss):
     """The negative log of given probabilities at the label, averaged over the batch.
 
     Bottoms: probabilities, and one label an image, N x 1 x 1 x 1 or N; the top is (). flops: 3 an image (comparison,
@@ -128,8 +174,11 @@ class MultinomialLogisticLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 3 * count(bottoms[1])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function("multinomial_loss")
 
-class InfogainLoss(LayerType):
+
+class InfogainLoss(_Loss):
     """The log loss of a softmax, weighted by a matrix H over true and predicted label.
 
     Bottoms: scores with K classes on ``axis`` (1), one label for each other place, and H with K^2 values, or ``source``
@@ -167,8 +216,17 @@ class InfogainLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 9 * count(bottoms[0])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function(
+            "infogain_loss",
+            axis=canonical_axis(self.fields["axis"], bottoms[0]),
+            source=self.fields.get("source", ""),
+            with_softmax=len(self.layer.tops) == 2,
+            **self._labels(),
+        )
 
-class ContrastiveLoss(LayerType):
+
+class ContrastiveLoss(_Loss):
     """Pulls similar pairs together and pushes others beyond a margin, averaged over the pairs.
 
     Bottoms: two blobs N x C (x 1 x 1) and a flag for each pair, any but 0 for similar; the top is (). flops: 3 a value
@@ -194,8 +252,12 @@ class ContrastiveLoss(LayerType):
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 3 * count(bottoms[0]) + 5 * bottoms[0][0]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        names = ("margin", "legacy_version")
+        return self._function("contrastive_loss", **{name: self.fields[name] for name in names})
 
-class SmoothL1Loss(LayerType):
+
+class SmoothL1Loss(_Loss):
     """Squared near 0 and linear beyond, averaged over the batch.
 
     All bottoms must agree in channels, height and width, the first two in the batch; the top is (). A third bottom
@@ -222,6 +284,9 @@ class SmoothL1Loss(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return (4 + len(bottoms)) * count(bottoms[0])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        return self._function("smooth_l1_loss", sigma=self.fields["sigma"])
 
 
 class Accuracy(LayerType):
@@ -251,3 +316,18 @@ class Accuracy(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return count(bottoms[0])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.loss import accuracy
+
+        for name in ("min_is_better", "denominator"):
+            if self.given.get(name):
+                raise NetgenError(f"{name} of other Caffes has no mirror in PyTorch; remove it")
+        return Function(
+            accuracy,
+            top_k=self.fields["top_k"],
+            axis=canonical_axis(self.fields["axis"], bottoms[0]),
+            ignore_label=self.given.get("ignore_label"),
+            by_class=len(self.layer.tops) == 2,
+        )

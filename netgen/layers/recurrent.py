@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, count, refuse_empty, text
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class RNN(LayerType):
@@ -100,6 +104,19 @@ class RNN(LayerType):
         own = self._own_flops + (self._gates if self._has_static() else 0)
         return 2 * self.macs(bottoms, tops) + own * count(tops[0])
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.recurrent import RNN
+
+        return RNN(**self._sizes(bottoms))
+
+    def _sizes(self, bottoms: Sequence[Shape]) -> dict[str, Any]:
+        return {
+            "inputs": count(bottoms[0], 2),
+            "outputs": self.fields["num_output"],
+            "static": count(bottoms[2], 1) if self._has_static() else None,
+            "expose_hidden": self.fields["expose_hidden"],
+        }
+
 
 class LSTM(RNN):
     """Long short-term memory: LSTMUnit at each step, over gates = W_x x + W_static x_static + W_h (cont h) + b.
@@ -125,6 +142,11 @@ class LSTM(RNN):
     _gates = 4
     _output = False
     _own_flops = 36
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.recurrent import LSTM
+
+        return LSTM(**self._sizes(bottoms))
 
 
 class LSTMUnit(LayerType):
@@ -153,3 +175,9 @@ class LSTMUnit(LayerType):
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         return 27 * count(tops[1])
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import Function
+        from netgen.mirror.recurrent import lstm_unit
+
+        return Function(lstm_unit)

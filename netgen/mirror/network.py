@@ -36,6 +36,15 @@ class Mirror(Weighted):
     the output, or a dict of them by blob name where there are several.
     """
 
+    # All attributes are declared: no module of a layer may bear the name of one (names.py).
+    net: Graph
+    given: dict[str, Sequence[int]]
+    states: dict[str, State]
+    missing: dict[str, NetgenError]
+    slots: dict[str, Slot]
+    programs: dict[str, Program]
+    _seen: dict[str, set[tuple[Shape, ...]]]
+
     def __init__(
         self,
         net: Graph,
@@ -51,7 +60,7 @@ class Mirror(Weighted):
         shaped, self.missing = _shaped(net, phase, self.states, self.given)
         self.programs = self._built(shaped)
         self._share()
-        self._seen: dict[str, set[tuple[Shape, ...]]] = {"TRAIN": set(), "TEST": set()}
+        self._seen = {"TRAIN": set(), "TEST": set()}
         self.train(phase == "TRAIN")
 
     @property
@@ -211,12 +220,9 @@ class Mirror(Weighted):
                     values[step.inner], made = step.module.parts(*bottoms)
                 else:
                     made = step.module(*bottoms)
-                if len(step.tops) == 1:
-                    values[step.tops[0]] = made
-                else:
-                    values.update(zip(step.tops, made, strict=False))
+                parts = (made,) if isinstance(made, Tensor) else made
+                values.update(zip(step.tops, parts, strict=False))
                 if losses is not None and step.losses:
-                    parts = (made,) if isinstance(made, Tensor) else made
                     losses += [part * weight for part, weight in zip(parts, step.losses, strict=False) if weight]
                 for name in step.spent:
                     if name not in wanted:
