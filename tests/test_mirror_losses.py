@@ -92,7 +92,7 @@ def test_an_ignored_label_may_lie_outside_of_the_classes() -> None:
 
 def test_sigmoid_targets_are_ignored_by_their_whole_part() -> None:
     # sigmoid_cross_entropy_loss_layer.cpp casts the target to int before it compares.
-    layer = 'type: "SigmoidCrossEntropyLoss" loss_param { ignore_label: 0 normalization: VALID }'
+    layer = 'type: "SigmoidCrossEntropyLoss" loss_param { ignore_label: 0 normalization: NONE }'
     assert value(layer, torch.zeros(1, 3), torch.tensor([[0.9, 0.0, 1.0]])) == pytest.approx(math.log(2), rel=1e-6)
 
 
@@ -190,6 +190,13 @@ def test_the_identity_makes_infogain_a_softmax_loss() -> None:
     assert torch.allclose(tops["y"], scores().softmax(1))
 
 
+def test_the_rows_of_the_matrix_are_the_true_labels() -> None:
+    matrix = torch.tensor([[1.0, 2, 0], [0, 1, 0], [0, 0, 1]])
+    mirror = mirror_of('type: "InfogainLoss"', (1, 3), (1,), (3, 3))
+    expected = -logs(0, 0) - 2 * logs(0, 1)
+    assert float(mirror(scores()[:1], labels(0), matrix)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_any_whole_part_but_0_makes_a_pair_similar() -> None:
     pairs = (torch.zeros(3, 2), torch.full((3, 2), 0.5), labels(-1, 0.9, 2))
     similar, other = 0.5, (1 - math.sqrt(0.5)) ** 2
@@ -200,6 +207,13 @@ def test_any_whole_part_but_0_makes_a_pair_similar() -> None:
 def test_sigma_says_where_smooth_l1_bends(sigma: int, expected: float) -> None:
     layer = f'type: "SmoothL1Loss" smooth_l1_loss_param {{ sigma: {sigma} }}'
     assert value(layer, torch.tensor([[0.5, -2.0]]), torch.zeros(1, 2)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_smooth_l1_weighs_differences_and_losses() -> None:
+    first, inside, outside = (torch.tensor([each]) for each in ([0.5, -2.0], [2.0, 0.25], [3.0, 5.0]))
+    bottoms = (first, torch.zeros(1, 2), inside, outside)
+    assert value('type: "SmoothL1Loss"', *bottoms) == pytest.approx(3 * 0.5 + 5 * 0.125, rel=1e-6)
+    assert value('type: "SmoothL1Loss"', *bottoms[:3]) == pytest.approx(0.5 + 0.125, rel=1e-6)
 
 
 def test_weights_of_smooth_l1_need_a_value_each() -> None:

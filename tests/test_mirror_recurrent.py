@@ -22,6 +22,17 @@ def steps(count: int) -> Any:
     return torch.randn(count, 2, 5, generator=torch.Generator().manual_seed(7))
 
 
+def test_without_breaks_it_is_the_lstm_of_torch() -> None:
+    made, theirs = mirror("LSTM"), torch.nn.LSTM(5, 3)
+    with torch.no_grad():
+        for name, ours in (("weight_ih_l0", "weight_x"), ("weight_hh_l0", "weight_h"), ("bias_ih_l0", "bias")):
+            i, f, o, g = getattr(made.it, ours).chunk(4)
+            getattr(theirs, name).copy_(torch.cat([i, f, g, o]))
+        theirs.bias_hh_l0.zero_()
+    x = steps(4)
+    assert torch.allclose(made(x, torch.ones(4, 2)), theirs(x)[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["LSTM", "RNN"])
 def test_a_forward_goes_on_where_the_last_one_ended(kind: str) -> None:
     x = steps(8)
