@@ -86,3 +86,18 @@ def test_no_state_is_kept_from_meta() -> None:
     made = mirror("LSTM").to("meta")
     made(torch.empty(4, 2, 5, device="meta"), torch.empty(4, 2, device="meta"))
     assert list(made.buffers()) == []
+
+
+def test_what_is_static_is_seen_at_every_step() -> None:
+    made = mirror_of('type: "LSTM" recurrent_param { num_output: 3 }', (4, 2, 5), (4, 2), (2, 2))
+    wide = mirror_of('type: "LSTM" recurrent_param { num_output: 3 }', (4, 2, 7), (4, 2))
+    for i, slot in enumerate(made.slots.values()):
+        slot.write(torch.randn(slot.read().shape, generator=torch.Generator().manual_seed(i)))
+    own: Any = made.it
+    for slot, weight in zip(
+        wide.slots.values(), (torch.cat([own.weight_x, own.weight_static], 1), own.bias, own.weight_h), strict=True
+    ):
+        slot.write(weight.detach())
+    x, cont, static = steps(4), torch.ones(4, 2), torch.tensor([[1.0, -2], [0.5, 3]])
+    top = wide(torch.cat([x, static.expand(4, 2, 2)], 2), cont)
+    assert torch.allclose(made(x, cont, static), top, atol=1e-6)
