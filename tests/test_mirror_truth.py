@@ -27,6 +27,9 @@ LAYERS = Path(SHARED, "truth", "layers") if SHARED else None
 # Within 2e-5 + 2e-4 |value|, which the data's own note allows: where values cancel or a root is taken near 0.
 LOOSE: dict[str, str] = {}
 
+# Where the two builds of Caffe mean something else, and the mirror follows the mainline.
+OTHER_BUILD = {"infogain_06": "InfogainLoss of the SSD fork takes probabilities, the mainline's scores"}
+
 # Blobs that hang on the order of a sum's terms: scores that nearly tie, and values at the end of float32's range.
 ARBITRARY = {
     "net_1049": "ArgMax of nearly equal values",
@@ -61,12 +64,15 @@ def ran(text: str, phase: str, arrays: Mapping[str, Array]) -> tuple[dict[str, A
     inputs = {key[3:]: torch.from_numpy(array) for key, array in arrays.items() if key.startswith("in:")}
     with torch.no_grad():
         blobs = mirror(inputs, blobs="all")
-    return {name: blob.numpy() for name, blob in blobs.items()}, mirror.caffe_weights()
+    return {name: blob.detach().numpy() for name, blob in blobs.items()}, mirror.caffe_weights()
 
 
 @pytest.mark.parametrize("name", cases())
 def test_layer(name: str) -> None:
     text, arrays = case_files(name)
+    if name in OTHER_BUILD:
+        assert cases()[name]["build"] == "ssd"
+        pytest.skip(OTHER_BUILD[name])
     blobs, weights = ran(text, cases()[name]["phase"], arrays)
     for key, expected in arrays.items():
         kind, _, blob = key.partition(":")

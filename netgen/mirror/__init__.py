@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from netgen.errors import UsageError, needed
 
@@ -14,8 +14,39 @@ from netgen.mirror.network import Mirror  # noqa: E402 - torch must be there fir
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
+    from netgen.mirror.optimised import Optimised
 
 __all__ = ["Mirror", "to_torch"]
+
+
+@overload
+def to_torch(
+    net: Graph,
+    phase: str = ...,
+    inputs: Mapping[str, Sequence[int]] | None = ...,
+    *,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = ...,
+    seed: int = ...,
+    optimize: Literal[False] = ...,
+    half: bool = ...,
+    stages: Iterable[str] = ...,
+    level: int = ...,
+) -> Mirror: ...
+
+
+@overload
+def to_torch(
+    net: Graph,
+    phase: str = ...,
+    inputs: Mapping[str, Sequence[int]] | None = ...,
+    *,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = ...,
+    seed: int = ...,
+    optimize: Literal[True],
+    half: bool = ...,
+    stages: Iterable[str] = ...,
+    level: int = ...,
+) -> Optimised: ...
 
 
 def to_torch(
@@ -29,7 +60,7 @@ def to_torch(
     half: bool = False,
     stages: Iterable[str] = (),
     level: int = 0,
-) -> Any:
+) -> Mirror | Optimised:
     """The network as a torch.nn.Module with Caffe's numbers.
 
     Its weights are those of ``weights``, a file or {"layer:index": array} in Caffe's shapes, else new ones by the

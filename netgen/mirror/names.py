@@ -39,4 +39,5 @@ def _taken() -> frozenset[str]:
     """The attributes of a mirror."""
     from netgen.mirror.network import Mirror
 
-    return frozenset(dir(nn.Module())) | frozenset(dir(Mirror)) | frozenset(Mirror.__annotations__)
+    declared = (name for each in Mirror.__mro__ for name in getattr(each, "__annotations__", ()))
+    return frozenset((*dir(nn.Module()), *dir(Mirror), *declared))

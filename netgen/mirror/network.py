@@ -37,11 +37,9 @@ class Mirror(Weighted):
     """
 
     # All attributes are declared: no module of a layer may bear the name of one (names.py).
-    net: Graph
     given: dict[str, Sequence[int]]
     states: dict[str, State]
     missing: dict[str, NetgenError]
-    slots: dict[str, Slot]
     programs: dict[str, Program]
     _seen: dict[str, set[tuple[Shape, ...]]]
 

@@ -64,9 +64,9 @@ class Optimised(nn.Module):
             raise NetgenError("an optimised mirror is for inference alone; train the one without optimize=True")
         return super().train(False)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Optimised:
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._runs = {}  # what was made for another device or type
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def forward(self, *args: Any, blobs: Any = None, **kwargs: Any) -> Any:
         """The output for inputs as ``Mirror`` takes them, or a dict of them by blob name where there are several."""

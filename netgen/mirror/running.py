@@ -70,7 +70,7 @@ def run_with_notes(
     tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     with torch.no_grad():
         found = mirror(tensors, blobs=blobs)
-    return {name: value.float().cpu().numpy() for name, value in found.items()}, notes
+    return {name: value.detach().float().cpu().numpy() for name, value in found.items()}, notes
 
 
 def device_named(name: str) -> torch.device:

@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 class Weighted(nn.Module):
     """The weights of a network's mirror."""
 
-    programs: Mapping[str, Program]
-    states: Mapping[str, State]
+    net: Graph
+    slots: dict[str, Slot]
+    """Where each blob lies, by ``layer:index``."""
+    programs: dict[str, Program]
+    states: dict[str, State]
 
     def __init__(self, net: Graph) -> None:
         super().__init__()
         self.net = net
-        self.slots: dict[str, Slot] = {}
-        """Where each blob lies, by ``layer:index``."""
+        self.slots = {}
 
     @property
     def phase(self) -> str:
