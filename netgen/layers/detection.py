@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
-from netgen.layers.base import LayerType, Shape, legacy_shape, refuse_empty, text
+from netgen.layers.base import LayerType, Shape, defaults, legacy_shape, refuse_empty, text
 from netgen.layers.checks import check_batch, check_singles, require
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 NO_LABEL = 2**32 - 1
 """-1, as the unsigned background_label_id holds it."""
@@ -91,6 +95,29 @@ class PriorBox(LayerType):
             if given.get(name, 0) <= 0:
                 raise NetgenError(f"{name} must be above 0, got {given.get(name, 'none')}")
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.detection import PriorBox, prior_sides
+
+        fields = self.fields
+        ratios = prior_ratios(fields["aspect_ratio"], flip=fields["flip"])
+        if min(ratios) <= 0:
+            raise NetgenError(f"aspect_ratio must be above 0, got {min(ratios)}")
+        variance = fields["variance"] or (0.1,)
+        return PriorBox(
+            prior_sides(fields["min_size"], fields["max_size"], ratios),
+            variance if len(variance) == 4 else variance * 4,
+            self._pair("img_size", "img_h", "img_w"),
+            self._pair("step", "step_h", "step_w"),
+            offset=fields["offset"],
+            clip=fields["clip"],
+        )
+
+    def _pair(self, both: str, *each: str) -> tuple[Any, Any] | None:
+        """Height and width, where they are given."""
+        if both in self.given:
+            return self.given[both], self.given[both]
+        return (self.given[each[0]], self.given[each[1]]) if each[0] in self.given else None
+
 
 class DetectionOutput(LayerType):
     """Decodes boxes against their priors and keeps the best after non-maximum suppression.
@@ -124,6 +151,26 @@ class DetectionOutput(LayerType):
         _check_priors(bottoms, self.fields["num_classes"], self.fields["share_location"])
         return [(1, 1, 1, 7)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.detection import detection_output
+        from netgen.mirror.function import ByValue
+
+        fields, nms = self.fields, _suppression(self)
+        return ByValue(
+            detection_output,
+            self.shapes,
+            classes=fields["num_classes"],
+            shared=fields["share_location"],
+            background=fields["background_label_id"],
+            code_type=fields["code_type"],
+            in_target=fields["variance_encoded_in_target"],
+            threshold=fields.get("confidence_threshold"),
+            keep_top_k=fields["keep_top_k"],
+            nms_threshold=nms["nms_threshold"],
+            top_k=nms.get("top_k", -1),
+            eta=nms["eta"],
+        )
+
 
 class DetectionEvaluate(LayerType):
     """Marks each detection as true or false against the ground truth.
@@ -153,6 +200,21 @@ class DetectionEvaluate(LayerType):
         classes = self.fields["num_classes"] - (self.fields["background_label_id"] != NO_LABEL)
         return [(1, 1, classes + legacy_shape(bottoms[0])[2], 5)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.detection import detection_evaluate
+        from netgen.mirror.function import ByValue
+
+        fields = self.fields
+        return ByValue(
+            detection_evaluate,
+            self.shapes,
+            classes=fields["num_classes"],
+            background=_label(fields["background_label_id"]),
+            threshold=fields["overlap_threshold"],
+            difficult=fields["evaluate_difficult_gt"],
+            name_size_file=fields.get("name_size_file", ""),
+        )
+
 
 class MultiBoxLoss(LayerType):
     """Matches priors to ground truth and adds the losses of place and class.
@@ -169,6 +231,7 @@ class MultiBoxLoss(LayerType):
     tops = (0, 1)
     required = ("num_classes",)
     verb = "multibox_loss"
+    loss = True
     counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -192,6 +255,23 @@ class MultiBoxLoss(LayerType):
         legacy_shape(bottoms[3])
         return [()]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.multibox import MultiBoxLoss
+
+        loss, propagate = self.message("loss_param"), self.layer.params.get("propagate_down", ())
+        given = self.layer.params.get("loss_param", {})
+        if "normalize" in given and "normalization" not in given:
+            loss["normalization"] = "VALID" if loss["normalize"] else "BATCH_SIZE"
+        # top_k has no default, and Caffe asks for it all the same: it has 0, which leaves nothing.
+        nms = {"top_k": 0, **_suppression(self)} if self.fields.get("nms_param") else None
+        fields = {
+            **self.fields,
+            "background_label_id": _label(self.fields["background_label_id"]),
+            "nms_param": nms if nms and nms["nms_threshold"] > 0 else None,
+        }
+        adds = (True, True) if not propagate else (propagate[0], propagate[1])
+        return MultiBoxLoss(self.shapes, normalization=loss["normalization"], adds=adds, **fields)
+
 
 class Proposal(LayerType):
     """Regions that are likely objects, from anchors, scores and box deltas.
@@ -214,6 +294,16 @@ class Proposal(LayerType):
             raise NetgenError("the first bottom, the scores, must have a batch axis, got ()")
         regions = bottoms[0][0] * self.fields["post_nms_topn"]
         return [(regions, 5), (regions,)][: len(self.layer.tops)]
+
+
+def _suppression(layer: LayerType) -> dict[str, Any]:
+    """The fields of nms_param with their defaults."""
+    return {**defaults("DetectionOutputParameter.nms_param"), **layer.fields.get("nms_param", {})}
+
+
+def _label(unsigned: int) -> int:
+    """background_label_id as Caffe's int."""
+    return -1 if unsigned == NO_LABEL else unsigned
 
 
 def _check_priors(bottoms: Sequence[Shape], classes: int, shared: bool) -> None:

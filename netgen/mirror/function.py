@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from netgen.layers.base import Shape
 
 
 class Function(nn.Module):
@@ -24,3 +27,23 @@ class Function(nn.Module):
         """The function's name and arguments."""
         fields = "".join(f", {name}={value!r}" for name, value in self.fields.items())
         return getattr(self.function, "__name__", repr(self.function)) + fields
+
+
+class ByValue(Function):
+    """A function whose tops' shapes may hang on the values.
+
+    On the meta device, where there are none, the tops are empty tensors of the shapes after loading.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], shapes: Callable[[Sequence[Shape]], list[Shape]], **fields: Any
+    ) -> None:
+        super().__init__(function, **fields)
+        self.shapes = shapes
+
+    def forward(self, *bottoms: Tensor) -> Any:
+        """The tops: a tensor, or a tuple of them where there are several."""
+        if not bottoms[0].is_meta:
+            return super().forward(*bottoms)
+        tops = [bottoms[0].new_empty(shape) for shape in self.shapes([tuple(each.shape) for each in bottoms])]
+        return tops[0] if len(tops) == 1 else tuple(tops)
