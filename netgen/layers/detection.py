@@ -295,6 +295,30 @@ class Proposal(LayerType):
         regions = bottoms[0][0] * self.fields["post_nms_topn"]
         return [(regions, 5), (regions,)][: len(self.layer.tops)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.regions import anchors, proposal
+
+        fields, tops = self.fields, len(self.layer.tops)
+        bases = anchors(fields["base_size"], fields["ratio"], fields["scale"])
+        scores, deltas = legacy_shape(bottoms[0])[1], legacy_shape(bottoms[1])[1]
+        if not bases or (scores, deltas) != (2 * len(bases), 4 * len(bases)):
+            raise NetgenError(
+                f"ratio and scale must give anchors for the channels, 2 and 4 for each: {len(bases)} anchors for "
+                f"{scores} and {deltas} channels"
+            )
+        return ByValue(
+            proposal,
+            self.shapes,
+            bases=bases,
+            stride=fields["feat_stride"],
+            min_size=fields["min_size"],
+            before=fields["pre_nms_topn"],
+            after=fields["post_nms_topn"],
+            threshold=fields["nms_thresh"],
+            tops=tops,
+        )
+
 
 def _suppression(layer: LayerType) -> dict[str, Any]:
     """The fields of nms_param with their defaults."""

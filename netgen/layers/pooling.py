@@ -205,6 +205,13 @@ class ROIPooling(LayerType):
             raise NetgenError(f"pooled_h and pooled_w must be 1 or more, got {h} and {w}")
         return [(legacy_shape(bottoms[1])[0], legacy_shape(bottoms[0])[1], h, w)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.regions import roi_pool
+
+        names = ("pooled_h", "pooled_w", "spatial_scale")
+        return ByValue(roi_pool, self.shapes, **{name: self.fields[name] for name in names})
+
 
 class PSROIPooling(LayerType):
     """Position-sensitive ROIPooling: each cell takes the mean of its own channels.
@@ -231,3 +238,9 @@ class PSROIPooling(LayerType):
                 f"the channels must be output_dim x group_size^2, {out} x {group}^2 = {out * group**2}, got {channels}"
             )
         return [(legacy_shape(bottoms[1])[0], out, group, group)]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.regions import psroi_pool
+
+        return ByValue(psroi_pool, self.shapes, **{name: self.fields[name] for name in self.required})

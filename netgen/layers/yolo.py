@@ -6,13 +6,32 @@ What they compute hangs on the values or on the release: it is not counted. PyTo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, count, legacy_shape, text
 from netgen.layers.checks import check_batch, require
 
+if TYPE_CHECKING:
+    from torch.nn import Module
 
-class RegionLoss(LayerType):
+_OWN_LOSS = (
+    "has no mirror, because its gradient is not that of its value, and releases differ in both; give it one: a "
+    "subclass of netgen.LayerType with torch(bottoms), or leave the layer out and add the loss in PyTorch"
+)
+
+
+class _Loss(LayerType):
+    """Base of the losses: what Caffe passes back is written out by hand, and no gradient of what it shows."""
+
+    loss = True
+    counted = False
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        raise NetgenError(_OWN_LOSS)
+
+
+class RegionLoss(_Loss):
     """The loss of a YOLOv2 head.
 
     Bottoms: the head, N x num (coords + 1 + num_class) x side x side, and the boxes, N x 300 x 5 (30 x 5 in older
@@ -23,7 +42,6 @@ class RegionLoss(LayerType):
 
     messages = ("region_loss_param",)
     bottoms = (2, 2)
-    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         legacy_shape(bottoms[0])
@@ -49,8 +67,25 @@ class YoloDetectionOutput(LayerType):
         legacy_shape(bottoms[0])
         return [(1, 1, 1, 7)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo import yolo2_output
 
-class Yolov3(LayerType):
+        fields = self.fields
+        biases = _biases(self)
+        if len(biases) < fields["num_box"]:
+            raise NetgenError(f"biases must be given for each of the {fields['num_box']} boxes, got {len(biases)}")
+        return ByValue(
+            yolo2_output,
+            self.shapes,
+            classes=fields["num_classes"],
+            biases=biases[: fields["num_box"]],
+            threshold=fields["confidence_threshold"],
+            nms_threshold=fields["nms_threshold"],
+        )
+
+
+class Yolov3(_Loss):
     """The loss of one YOLOv3 head.
 
     Bottoms: the head, N x num (5 + num_class) x H x W, and the boxes, N x 300 x 5, whose count is not checked when
@@ -62,7 +97,6 @@ class Yolov3(LayerType):
 
     messages = ("yolov3_param",)
     bottoms = (2, 2)
-    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         head, boxes = bottoms
@@ -100,8 +134,34 @@ class Yolov3DetectionOutput(LayerType):
         legacy_shape(bottoms[0])
         return [(1, 1, 1, 7)]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo import yolo3_output
 
-class YoloSeg(LayerType):
+        fields, biases, mask = self.fields, _biases(self), self.fields["mask"]
+        if fields["gaussian_box"]:
+            raise NetgenError("has no mirror for gaussian_box, whose decoding is not known here; remove the field")
+        heads, step = range(len(bottoms)), len(mask) // len(bottoms)
+        masks = [mask[i * step : i * step + fields["num_box"]] for i in heads]
+        if any(len(each) != fields["num_box"] for each in masks) or max(mask) >= len(biases):
+            raise NetgenError(
+                f"mask must name num_box of the {len(biases)} pairs of biases for each of the {len(bottoms)} heads, "
+                f"got {', '.join(map(str, mask)) or 'none'} for num_box={fields['num_box']}"
+            )
+        if len(fields["anchors_scale"]) < len(bottoms):
+            raise NetgenError(f"anchors_scale must be given for each head, got {len(fields['anchors_scale'])}")
+        return ByValue(
+            yolo3_output,
+            self.shapes,
+            classes=fields["num_classes"],
+            biases=[[biases[place] for place in each] for each in masks],
+            scales=fields["anchors_scale"][: len(bottoms)],
+            threshold=fields["confidence_threshold"],
+            nms_threshold=fields["nms_threshold"],
+        )
+
+
+class YoloSeg(_Loss):
     """The loss of a segmentation head; a third bottom weighs the classes.
 
     Head and targets must have one batch and as many values; the top is a single value, (). The weights came with a
@@ -112,7 +172,6 @@ class YoloSeg(LayerType):
 
     messages = ("yolo_seg_param",)
     bottoms = (2, 3)
-    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         head, targets = bottoms[:2]
@@ -139,3 +198,15 @@ class SegmentationEvaluate(LayerType):
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")
         return [(1, 1, 1, legacy_shape(bottoms[1])[1])]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo import segmentation_evaluate
+
+        return ByValue(segmentation_evaluate, self.shapes, threshold=self.fields["threshold"])
+
+
+def _biases(layer: LayerType) -> list[tuple[float, float]]:
+    """The widths and heights that the boxes begin with."""
+    values = layer.fields["biases"]
+    return list(zip(values[::2], values[1::2], strict=False))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from netgen.errors import NetgenError
 
-BLOCK = 128
+BLOCK = 64
 """The candidates that `suppress` compares with one another at a time."""
 
 
@@ -29,12 +29,17 @@ def overlaps(first: Tensor, second: Tensor, *, pixels: bool = False) -> Tensor:
 
     0 for boxes that do not meet. ``pixels`` as in `sizes` (nms.cpp of the Faster R-CNN forks).
     """
-    low = torch.maximum(first[..., :, None, :2], second[..., None, :, :2])
-    sides = torch.minimum(first[..., :, None, 2:], second[..., None, :, 2:]) - low
-    meet = (sides >= 0).all(-1)
-    shared = (sides[..., 0] + pixels) * (sides[..., 1] + pixels)
+    # Axis by axis, because steps over pairs of numbers are slow.
+    ours, theirs = first.movedim(-1, 0).contiguous()[..., None], second.movedim(-1, 0).contiguous()[..., None, :]
+    width, height = (
+        torch.minimum(ours[high], theirs[high]) - torch.maximum(ours[low], theirs[low])
+        for low, high in ((0, 2), (1, 3))
+    )
+    if pixels:
+        width, height = (torch.where(side >= 0, side + 1, 0) for side in (width, height))
+    shared = width.clamp(min=0) * height.clamp(min=0)
     union = sizes(first, pixels=pixels)[..., :, None] + sizes(second, pixels=pixels)[..., None, :] - shared
-    return torch.where(meet & (shared > 0), shared / union, 0)
+    return torch.where(shared > 0, shared / union, 0)
 
 
 def encode(boxes: Tensor, priors: Tensor, variances: Tensor | None, code_type: str) -> Tensor:
@@ -150,14 +155,16 @@ def _settled(
     boxes: Tensor, counted: Tensor, against: Tensor, number: Tensor, thresholds: Tensor, pixels: bool
 ) -> Tensor:
     """The boxes of one block that are kept, where ``against`` is the worst overlap with earlier blocks."""
-    size = boxes.shape[1]
-    after = torch.ones(size, size, dtype=torch.bool, device=boxes.device).triu(1)
+    after = torch.ones(2 * boxes.shape[1:2], dtype=torch.bool, device=boxes.device).triu(1)
     among = overlaps(boxes, boxes, pixels=pixels).masked_fill(~after, -1)
-    kept = counted
-    for _ in range(size + 1):
-        worst = torch.maximum(torch.where(kept[..., None], among, -1).amax(1), against)
-        before = number[:, None] + kept.cumsum(1) - kept.long()
-        settled = counted & ~(worst > thresholds[before.clamp(max=len(thresholds) - 1)])
+    limit, kept, over = thresholds[:1], counted, torch.empty(0)
+    for turn in range(boxes.shape[1] + 1):
+        if len(thresholds) > 1:
+            before = number[:, None] + kept.cumsum(1) - kept.long()
+            limit = thresholds[before.clamp(max=len(thresholds) - 1)]
+        if turn == 0 or len(thresholds) > 1:
+            over, free = (among > limit[..., None, :]).to(boxes), counted & ~(against > limit)
+        settled = free & ~(torch.bmm(kept[:, None].to(boxes), over)[:, 0] > 0)
         if torch.equal(settled, kept):
             break
         kept = settled

@@ -8,8 +8,8 @@ CASES = [
     Case("RegionLoss", {}, ((1, 125, 13, 13), (1, 300, 5)), ((),), why="5 boxes of 4 + 1 + 20; a single value"),
     Case(
         "YoloDetectionOutput",
-        {"num_classes": 20},
-        ((1, 125, 13, 13), (1, 3, 416, 416)),
+        {"num_classes": 20, "biases": range(1, 11)},
+        ((1, 125, 13, 13), (1, 125, 26, 26)),
         ((1, 1, 1, 7),),
         why="Reshape of yolo_detection_output_layer.cpp: 1 row before it runs",
     ),
@@ -22,7 +22,7 @@ CASES = [
     ),
     Case(
         "Yolov3DetectionOutput",
-        {"num_classes": 20},
+        {"num_classes": 20, "biases": range(1, 13), "mask": range(6), "anchors_scale": [32, 16]},
         ((1, 75, 13, 13), (1, 75, 26, 26)),
         ((1, 1, 1, 7),),
         why="mask_group_num is 2 by default; 1 row before it runs",
