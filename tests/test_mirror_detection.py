@@ -191,6 +191,13 @@ def test_yolo_detection_output() -> None:
     np.testing.assert_allclose(got[0, 0], want, atol=1e-5)
 
 
+def test_yolo_takes_scores_and_overlaps_from_the_threshold_on_and_all_images_as_one() -> None:
+    # Two images with the same box: score sigmoid(0) = 0.5 of the only class, overlap 1.
+    fields = {"num_classes": 1, "num_box": 1, "biases": [0.5, 0.5], "confidence_threshold": 0.5, "nms_threshold": 1.0}
+    module = mirror("YoloDetectionOutput", [(2, 6, 1, 1)], **fields)
+    assert module(torch.zeros(2, 6, 1, 1)).tolist() == [[[[0, 1, 0.5, 0.25, 0.25, 0.75, 0.75]]]]
+
+
 def test_segmentation_evaluate() -> None:
     found = torch.tensor([[[[0.9, 0.6], [0.1, 0.7]], [[0.9, 0.9], [0.1, 0.1]]]])
     truth = torch.tensor([[[[1.0, 0], [0, 1]], [[0, 0], [1, 1]]]])
