@@ -21,8 +21,8 @@ _OWN_LOSS = (
 )
 
 
-class _Loss(LayerType):
-    """Base of the losses: what Caffe passes back is written out by hand, and no gradient of what it shows."""
+class _OwnGradient:
+    """What the losses have in common: Caffe passes back what is written out by hand, no gradient of what it shows."""
 
     loss = True
     counted = False
@@ -31,7 +31,7 @@ class _Loss(LayerType):
         raise NetgenError(_OWN_LOSS)
 
 
-class RegionLoss(_Loss):
+class RegionLoss(_OwnGradient, LayerType):
     """The loss of a YOLOv2 head.
 
     Bottoms: the head, N x num (coords + 1 + num_class) x side x side, and the boxes, N x 300 x 5 (30 x 5 in older
@@ -85,7 +85,7 @@ class YoloDetectionOutput(LayerType):
         )
 
 
-class Yolov3(_Loss):
+class Yolov3(_OwnGradient, LayerType):
     """The loss of one YOLOv3 head.
 
     Bottoms: the head, N x num (5 + num_class) x H x W, and the boxes, N x 300 x 5, whose count is not checked when
@@ -161,7 +161,7 @@ class Yolov3DetectionOutput(LayerType):
         )
 
 
-class YoloSeg(_Loss):
+class YoloSeg(_OwnGradient, LayerType):
     """The loss of a segmentation head; a third bottom weighs the classes.
 
     Head and targets must have one batch and as many values; the top is a single value, (). The weights came with a
