@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.timing import machine
 
-NAMES = ("text", "analysis", "start")
+NAMES = ("text", "analysis", "start", "weights")
 
 
 def main() -> None:

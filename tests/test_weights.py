@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import netgen
+from netgen.filling import fill_weights
 from netgen.weights import Weights, expected_weights, match_weights, split_key
 from tests.weighed import assert_same, random_weights, small
 
@@ -45,6 +46,18 @@ def test_the_shapes_that_caffe_has(shared: Path) -> None:
             for layer, shapes in truth["params"].items()
             for index, shape in enumerate(shapes)
         }, file
+
+
+def test_the_weights_that_caffe_has(shared: Path) -> None:
+    folder = shared / "truth" / "layers"
+    for case in json.loads((folder / "cases.json").read_text(encoding="utf-8")):
+        net, phase = netgen.load(folder / f"{case['name']}.prototxt"), case.get("phase", "TEST")
+        with np.load(folder / f"{case['name']}.npz") as arrays:
+            weights = {key.removeprefix("weight:"): arrays[key] for key in arrays if key.startswith("weight:")}
+        expected = expected_weights(net, phase)
+        assert expected == {key: array.shape for key, array in weights.items()}, case["name"]
+        assert_same(match_weights(expected, weights), {key: weights[key] for key in expected})
+        assert {key: array.shape for key, array in fill_weights(net, 0, phase).items()} == expected, case["name"]
 
 
 def test_the_result_has_the_order_of_the_network() -> None:
