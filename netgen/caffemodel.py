@@ -19,6 +19,7 @@ from netgen.files import writing
 from netgen.graph import Fields, Graph, Layer
 from netgen.layers.base import text
 from netgen.schema import FIELDS
+from netgen.shapes import given_shapes
 from netgen.weights import by_layer, key_of
 from netgen.wire import LENGTH, Bytes, Entry, MalformedError, entries, entry_at, head, mapped, varint
 from netgen.wiring import State
@@ -168,6 +169,7 @@ def _write(message: Written, name: str) -> None:
 def _written_net(net: Graph, weights: Mapping[str, list[Array]], state: State) -> Written:
     from netgen.message import to_message
 
+    given_shapes(net, state, None)  # which refuses what is no net or phase
     layers = [layer for layer in net.layers if state.has(layer)]
     names = Counter(layer.name for layer in layers)
     for name in weights:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -50,7 +51,7 @@ def fill_weights(
     """
     if init not in INITS:
         raise UsageError(f"init must be one of {', '.join(INITS)}, got {shown(init)}{did_you_mean(str(init), INITS)}")
-    if not isinstance(seed, int) or seed < 0:
+    if not hasattr(seed, "__index__") or operator.index(seed) < 0:
         raise UsageError(f"a seed must be a whole number, 0 or more, got {shown(seed)}")
     expected = expected_weights(net, phase, inputs, stages=stages, level=level)
     weights: Weights = {}
@@ -77,7 +78,7 @@ def filled(shape: Shape, filler: Mapping[str, Any], key: str, seed: int) -> Arra
         raise NetgenError(f"no filler {fields['type']!r}{did_you_mean(fields['type'], _FILLERS)}")
     layer, index = split_key(key)
     name = layer.encode("utf-8", "surrogateescape")
-    return fill(np.random.default_rng([seed, crc32(name), index]), shape, fields)
+    return fill(np.random.default_rng([operator.index(seed), crc32(name), index]), shape, fields)
 
 
 def _constant(_: np.random.Generator, shape: Shape, fields: Mapping[str, Any]) -> Array:

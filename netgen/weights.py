@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.errors import NetgenError, nearest
+from netgen.errors import NetgenError, UsageError, nearest
 from netgen.fields import shown
 from netgen.layers.base import Shape, count, text
 from netgen.shapes import walk_layers
@@ -47,7 +47,7 @@ def split_key(key: str) -> tuple[str, int]:
 def by_layer(weights: Mapping[str, Array]) -> dict[str, list[Array]]:
     """The arrays of each layer in the order of their indices; raises NetgenError where one is left out."""
     found: dict[str, dict[int, Array]] = {}
-    for key, array in weights.items():
+    for key, array in _mapping(weights).items():
         layer, index = split_key(key)
         found.setdefault(layer, {})[index] = array_of(key, array)
     for layer, arrays in found.items():
@@ -57,6 +57,15 @@ def by_layer(weights: Mapping[str, Array]) -> dict[str, list[Array]]:
                     f"weight {key_of(layer, index)!r}: it is not there, and {key_of(layer, max(arrays))!r} is"
                 )
     return {layer: [arrays[index] for index in range(len(arrays))] for layer, arrays in found.items()}
+
+
+def _mapping(weights: Any) -> Mapping[str, Array]:
+    if not isinstance(weights, Mapping):
+        raise UsageError(
+            "weights must be a dict of arrays by layer:index (netgen.load_weights reads them from a file), got "
+            f"{shown(weights)}"
+        )
+    return weights
 
 
 def array_of(key: str, value: Any) -> Array:
@@ -127,14 +136,14 @@ def match_weights(
     """The weights that ``expected_weights`` tells of, in its order and with its shapes.
 
     Shapes are matched as Caffe matches them (blob.cpp, ShapeEquals): an array of four axes may begin with axes of 1
-    that the weight lacks, as files of old have it. A weight that another layer shares may be left out (Caffe's HDF5
-    snapshots have each once). With ``ignore_missing`` layers that only one side has are passed over, by name (net.cpp,
-    CopyTrainedLayersFrom); the result then lacks some. What was passed over and which values are not finite is told in
-    ``notes``.
+    that the weight lacks, as files of old have it (for Caffe those alone may, which an array does not tell). A weight
+    that another layer shares may be left out (Caffe's HDF5 snapshots have each once). With ``ignore_missing`` layers
+    that only one side has are passed over, by name (net.cpp, CopyTrainedLayersFrom); the result then lacks some. What
+    was passed over and which values are not finite is told in ``notes``.
 
     Raises NetgenError that names all that is missing, unexpected or wrongly shaped.
     """
-    match = _Match(expected, weights, ignore_missing)
+    match = _Match(expected, _mapping(weights), ignore_missing)
     match.look()
     if match.faults():
         raise NetgenError(match.faults())
@@ -212,7 +221,7 @@ def fitted(array: Array, shape: Shape) -> Array | None:
     """The array in this shape where Caffe takes it for that (blob.cpp, ShapeEquals), else None."""
     if array.shape == shape:
         return array
-    if array.ndim == 4 and len(shape) < 4 and array.shape == (1,) * (4 - len(shape)) + shape:
+    if len(shape) < 4 and array.shape == (1,) * (4 - len(shape)) + shape:
         return array.reshape(shape)
     return None
 

@@ -64,6 +64,7 @@ def shape(*dims: int) -> bytes:
 
 def test_what_is_written_is_what_protobuf_writes(model: Path) -> None:
     net = small()
+    net.fc(2, name="last", include="TEST", lr_mult=[1, 2])  # fields before and after the blobs
     weights = random_weights(net)
     write_caffemodel(weights, model, net)
     expected = message_of(net, weights)
@@ -231,6 +232,14 @@ def test_weights_that_the_net_has_no_layer_for(model: Path) -> None:
         write_caffemodel({"f/h:0": weight}, model, small())
     with pytest.raises(netgen.NetgenError, match=r"weight 'a:0': it is not there, and 'a:1' is"):
         write_caffemodel({"a:1": weight}, model, small())
+    assert not model.exists()
+
+
+def test_what_is_no_net_or_phase(model: Path) -> None:
+    with pytest.raises(netgen.UsageError, match=r"give a net \(netgen.load reads one from a file\), got 'n.prototxt'"):
+        netgen.save_weights({}, model, "n.prototxt")  # type: ignore[arg-type]
+    with pytest.raises(netgen.UsageError, match="phase must be TRAIN or TEST, got 'test'"):
+        netgen.save_weights({}, model, small(), phase="test")
     assert not model.exists()
 
 

@@ -184,6 +184,7 @@ def test_each_weight_hangs_on_the_seed_and_its_name_alone() -> None:
     assert not np.array_equal(more["a:0"], more["b:0"])
     assert not np.array_equal(one["a:0"], fill_weights(net("a"), seed=6)["a:0"])
     # The very values: a seed means the same tomorrow and elsewhere.
+    assert np.array_equal(one["a:0"], fill_weights(net("a"), seed=np.int64(5))["a:0"])  # type: ignore[arg-type]
     rng = np.random.default_rng([5, crc32(b"a"), 1])
     assert one["a:1"].tolist() == rng.random(3, dtype=np.float32).tolist()
 

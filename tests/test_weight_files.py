@@ -44,6 +44,11 @@ def npy(array: Any, **options: Any) -> bytes:
     return into.getvalue()
 
 
+def saved(path: Path) -> bytes:
+    netgen.save_weights(random_weights(small()), path, small())
+    return path.read_bytes()
+
+
 def needs(name: str) -> None:
     pytest.importorskip({"h5": "h5py", "pt": "torch"}.get(name.rpartition(".")[2], "numpy"))
 
@@ -53,6 +58,7 @@ def test_what_is_saved_is_loaded(name: str, tmp_path: Path) -> None:
     needs(name)
     weights = random_weights(small())
     weights["single:0"] = np.array(np.nan, np.float32)
+    weights["z/b:0"] = weights["z/a:0"] = np.ones(1, np.float32)
     weights["last:0"] = np.array([[-0.0, np.inf]], np.float32)
     netgen.save_weights(weights, tmp_path / name)
     assert_same(netgen.load_weights(tmp_path / name), weights)
@@ -290,32 +296,41 @@ def test_names_that_hdf5_cannot_hold(tmp_path: Path) -> None:
 # Damage
 
 
-@pytest.mark.parametrize(("name", "runs"), [("n.caffemodel", 1500), ("n.npz", 600), ("n.h5", 200), ("n.pt", 100)])
-def test_damaged_files_are_loaded_or_refused(name: str, runs: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "runs"), [("n.caffemodel", 500), ("n.npz", 400), ("n.h5", 200), ("n.pt", 100)])
+def test_files_cut_short_are_refused_or_whole(name: str, runs: int, tmp_path: Path) -> None:
     needs(name)
-    net = small()
-    path = tmp_path / name
-    netgen.save_weights(random_weights(net), path, net)
-    whole = path.read_bytes()
+    weights, whole = random_weights(small()), saved(tmp_path / name)
     rng = random.Random(20140)
-    loaded = cut = 0
-    for _ in range(runs):
-        data = bytearray(whole)
-        if rng.random() < 0.4:
-            del data[rng.randrange(len(data)) :]
-            cut += 1
-        else:
-            for _ in range(rng.randrange(1, 5)):
-                # The first bytes and the last tell of all others.
-                data[rng.choice([rng.randrange(len(data)), rng.randrange(200), -rng.randrange(1, 200)])] = (
-                    rng.randrange(256)
-                )
-        path.write_bytes(bytes(data))
+    for end in {*rng.sample(range(len(whole)), runs), *range(20), *range(len(whole) - 20, len(whole))}:
+        (tmp_path / name).write_bytes(whole[:end])
         try:
-            loaded += isinstance(netgen.load_weights(path), dict)
+            found = netgen.load_weights(tmp_path / name)
+            # Whole layers may be gone without a trace, and then they are missed.
+            assert_same(netgen.match_weights(netgen.expected_weights(small()), found), weights)
         except netgen.NetgenError:
             continue
-    assert 0 < loaded < runs - cut // 2
+
+
+@pytest.mark.parametrize(("name", "runs"), [("n.caffemodel", 1000), ("n.npz", 500), ("n.h5", 200), ("n.pt", 100)])
+def test_damaged_files_are_loaded_or_refused(name: str, runs: int, tmp_path: Path) -> None:
+    needs(name)
+    whole = saved(tmp_path / name)
+    rng = random.Random(20140)
+    loaded = 0
+    for _ in range(runs):
+        data = bytearray(whole)
+        for _ in range(rng.randrange(1, 5)):
+            # The first bytes and the last tell of all others.
+            place = rng.choice([rng.randrange(len(data)), rng.randrange(200), -rng.randrange(1, 200)])
+            data[place] = rng.randrange(256)
+        (tmp_path / name).write_bytes(bytes(data))
+        try:
+            found = netgen.load_weights(tmp_path / name)
+            loaded += 1
+            netgen.match_weights(netgen.expected_weights(small()), found)
+        except netgen.NetgenError:
+            continue
+    assert 0 < loaded < runs
 
 
 def test_a_value_that_is_not_what_was_written(tmp_path: Path) -> None:

@@ -192,6 +192,16 @@ def test_values_that_are_not_finite_are_told_of() -> None:
     ]
 
 
+def test_what_is_no_dict_of_weights() -> None:
+    rule = (
+        r"weights must be a dict of arrays by layer:index \(netgen.load_weights reads them from a file\), got 'w.npz'"
+    )
+    with pytest.raises(netgen.UsageError, match=rule):
+        match_weights({}, "w.npz")  # type: ignore[arg-type]
+    with pytest.raises(netgen.UsageError, match=rule):
+        netgen.save_weights("w.npz", "v.npz")  # type: ignore[arg-type]
+
+
 def test_what_is_no_array_of_numbers() -> None:
     weights = random_weights(small())
     for value, got in (("text", "str"), ([None], "object"), (np.ones(4, complex), "complex")):
