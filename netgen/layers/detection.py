@@ -322,7 +322,7 @@ class Proposal(LayerType):
 
 def _suppression(layer: LayerType) -> dict[str, Any]:
     """The fields of nms_param with their defaults."""
-    return {**defaults("DetectionOutputParameter.nms_param"), **layer.fields.get("nms_param", {})}
+    return {**declared("NonMaximumSuppressionParameter"), **layer.fields.get("nms_param", {})}
 
 
 def _label(unsigned: int) -> int:

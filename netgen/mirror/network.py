@@ -107,29 +107,40 @@ class Mirror(Weighted):
 
     # Building
 
-    def _built(self, shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, Program]:
+    def _built(self, shaped: dict[str, list[ShapedLayer]]) -> dict[str, Program]:
+        """The programs of the phases that ``shaped`` has, its first being the one that must be."""
         joined = _joined(shaped)
         modules: dict[int, nn.Module] = {}
-        names: dict[str, int] = {}
-        for phase, layers in shaped.items():
-            seconds = {second: first for first, second in joined[phase].items()}
-            for i, each in enumerate(layers):
-                if id(each.layer) in modules or is_fed(each):
-                    continue
-                if i in seconds:
-                    module = modules[id(layers[seconds[i]].layer)]
-                else:
-                    module = _module(each, layers[joined[phase][i]] if i in joined[phase] else None)
-                    again = names.get(each.layer.name, 0)
-                    names[each.layer.name] = again + 1
-                    self.add_module(escaped(each.layer.name, again), module)
-                modules[id(each.layer)] = module
-                for slot in slots(each, module, second=i in seconds):
-                    self.slots.setdefault(slot.key, slot)
+        for phase, layers in list(shaped.items()):
+            try:
+                made = _modules(layers, joined[phase], modules)
+            except NetgenError as error:
+                if phase == next(iter(shaped)):
+                    raise
+                self.missing[phase] = error
+                del shaped[phase]
+                continue
+            self._add(layers, joined[phase], made)
+            modules.update(made)
         return {
             phase: build(layers, input_shapes(self.net, self._given_in(phase)), joined[phase], modules)
             for phase, layers in shaped.items()
         }
+
+    def _add(self, layers: Sequence[ShapedLayer], joined: Mapping[int, int], made: Mapping[int, nn.Module]) -> None:
+        """Take in the modules that a phase made, under their layers' names, and the slots of their weights."""
+        seconds = set(joined.values())
+        for i, each in enumerate(layers):
+            module = made.get(id(each.layer))
+            if module is None:
+                continue
+            if i not in seconds:
+                again = 0
+                while escaped(each.layer.name, again) in self._modules:
+                    again += 1
+                self.add_module(escaped(each.layer.name, again), module)
+            for slot in slots(each, module, second=i in seconds):
+                self.slots.setdefault(slot.key, slot)
 
     def _given_in(self, phase: str) -> dict[str, Shape]:
         """The shapes that were given for blobs of a phase."""
@@ -265,6 +276,22 @@ def _joined(shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, dict[int, int]
         phase: {i: j for i, j in found[phase].items() if len(partners[id(layers[i].layer)]) == 1}
         for phase, layers in shaped.items()
     }
+
+
+def _modules(
+    layers: Sequence[ShapedLayer], joined: Mapping[int, int], known: Mapping[int, nn.Module]
+) -> dict[int, nn.Module]:
+    """A module for each layer that ``known`` lacks, by the layers' ids; two that are joined have one."""
+    made: dict[int, nn.Module] = {}
+    firsts = {second: first for first, second in joined.items()}
+    for i, each in enumerate(layers):
+        if id(each.layer) in known or is_fed(each):
+            continue
+        if i in firsts:
+            made[id(each.layer)] = made[id(layers[firsts[i]].layer)]
+        else:
+            made[id(each.layer)] = _module(each, layers[joined[i]] if i in joined else None)
+    return made
 
 
 def _module(each: ShapedLayer, after: ShapedLayer | None) -> nn.Module:
