@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netgen.mirror import Mirror, to_torch
     from netgen.mirror.running import run
     from netgen.shapes import infer_shapes
+    from netgen.sweeping.variants import Variant, Variants, variants
     from netgen.weightfiles import load_weights, save_weights
     from netgen.weights import expected_weights, match_weights
 
@@ -47,6 +48,8 @@ __all__ = [
     "NetgenError",
     "ParseError",
     "UsageError",
+    "Variant",
+    "Variants",
     "__version__",
     "analyze",
     "block",
@@ -66,27 +69,31 @@ __all__ = [
     "save_mean",
     "save_weights",
     "to_torch",
+    "variants",
 ]
 
 
 _LATER = {
     "Analysis": "netgen.analysis",
-    "LayerType": "netgen.layers.base",
     "Finding": "netgen.linting",
+    "LayerType": "netgen.layers.base",
     "Mirror": "netgen.mirror",
+    "Variant": "netgen.sweeping.variants",
+    "Variants": "netgen.sweeping.variants",
     "analyze": "netgen.analysis",
-    "fold": "netgen.folding",
-    "run": "netgen.mirror.running",
-    "to_torch": "netgen.mirror",
     "expected_weights": "netgen.weights",
     "fill_weights": "netgen.filling",
+    "fold": "netgen.folding",
     "infer_shapes": "netgen.shapes",
     "lint": "netgen.linting",
     "load_mean": "netgen.caffemodel",
     "load_weights": "netgen.weightfiles",
     "match_weights": "netgen.weights",
+    "run": "netgen.mirror.running",
     "save_mean": "netgen.caffemodel",
     "save_weights": "netgen.weightfiles",
+    "to_torch": "netgen.mirror",
+    "variants": "netgen.sweeping.variants",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netgen.errors import UsageError
@@ -15,25 +15,45 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 def arguments(name: str, function: Callable[..., Any], words: Iterable[str]) -> dict[str, Any]:
     """The keyword arguments that the words stand for; raises UsageError for one that the function does not take."""
+    return {key: typed(name, key, text, hint) for key, text, hint in keyed(name, function, words)}
+
+
+def keyed(name: str, function: Callable[..., Any], words: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
+    """The parameter, the text and the annotated type of each ``key=value`` word; raises UsageError as ``arguments``."""
     known = parameters_of(function)
     hints: dict[str, Any] = {}
-    values: dict[str, Any] = {}
+    seen: set[str] = set()
     for word in words:
         key, equals, text = word.partition("=")
         key = key.replace("-", "_")
         if not equals or not key:
             raise UsageError(f"{name}: expected key=value, got {word!r}")
-        if key in values:
+        if key in seen:
             raise UsageError(f"{name}: {key} is given twice")
         if known is not None and key not in known:
             raise UsageError(f"{name}: {unknown_parameter(key, known)}")
+        seen.add(key)
         hints = hints or typing.get_type_hints(function)
-        hint = hints.get(key, _kind_of_default(known, key))
-        try:
-            values[key] = _value(text, hint)
-        except ValueError:
-            raise UsageError(f"{name}: {key} must be {_spoken(hint)}, got {text!r}") from None
-    return values
+        yield key, text, hints.get(key, _kind_of_default(known, key))
+
+
+def typed(name: str, key: str, text: str, hint: Any, way_out: str = "") -> Any:
+    """One parameter's text as a value of its annotated type; raises UsageError."""
+    try:
+        return _value(text, hint)
+    except ValueError:
+        raise UsageError(f"{name}: {key} must be {_spoken(hint)}, got {text!r}{way_out}") from None
+
+
+def kinds(hint: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, those of a union one by one."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def is_list(kind: Any) -> bool:
+    """Whether values of this type are lists, with commas between."""
+    origin = typing.get_origin(kind) or kind
+    return isinstance(origin, type) and issubclass(origin, Sequence) and not issubclass(origin, str | bytes)
 
 
 def _kind_of_default(known: Mapping[str, Any] | None, key: str) -> Any:

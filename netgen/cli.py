@@ -14,6 +14,7 @@ from importlib import import_module
 from netgen.commands import COMMANDS
 from netgen.commands.common import PROGRAM, emit, say, source
 from netgen.errors import NetgenError
+from netgen.zoo import place_in_user_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,19 +57,7 @@ def _run(words: list[str]) -> int:
 
 
 def _fail(error: BaseException, code: int) -> int:
-    place = _place_in_user_file(error)
+    place = place_in_user_file(error)
     message = str(error).encode("unicode_escape", "replace").decode() if not str(error).isprintable() else str(error)
     say(f"{PROGRAM}: {place}{message}")
     return code
-
-
-def _place_in_user_file(error: BaseException) -> str:
-    """``file.py:12: `` of the line in a user's file that led to a NetgenError, or ''."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        if frame.f_globals.get("__name__", "").startswith("_netgen_user_"):
-            place = f"{os.path.relpath(frame.f_code.co_filename)}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    return place

@@ -59,19 +59,28 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with open(name, "wb") as file:
                 yield file
         else:
-            with _beside(os.path.realpath(name)) as file:
+            with _replacing(os.path.realpath(name)) as file:
                 yield file
     except BrokenPipeError:
         raise
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise cannot_write(name, error) from None
+
+
+def cannot_write(name: str, error: Exception) -> UsageError:
+    """What is said of a file that cannot be written."""
+    return UsageError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
 @contextmanager
-def _beside(name: str) -> Iterator[BinaryIO]:
+def _replacing(name: str) -> Iterator[BinaryIO]:
     part = f"{name}.{os.getpid()}.part"
     try:
-        with open(part, "x+b") as file:
+        opened = open(part, "x+b")  # noqa: SIM115 (closed below; only a name can be a ValueError)
+    except ValueError as error:
+        raise cannot_write(name, error) from None
+    try:
+        with opened as file:
             yield file
         if os.path.exists(name):
             os.chmod(part, os.stat(name).st_mode)

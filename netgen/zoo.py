@@ -14,6 +14,8 @@ from netgen.fields import shown
 
 ENTRY_POINTS = "netgen.nets"
 Function = Callable[..., Any]
+_USER = "_netgen_user_"
+"""How the modules of users' files are called."""
 
 
 def build(name: str, /, **parameters: Any) -> Net:
@@ -139,7 +141,7 @@ def _run(path: str) -> dict[str, Any]:
     """The names that a ``.py`` file defines; it finds its neighbours as a script does."""
     from importlib.util import module_from_spec, spec_from_file_location
 
-    spec = spec_from_file_location(f"_netgen_user_{os.path.splitext(os.path.basename(path))[0]}", path)
+    spec = spec_from_file_location(f"{_USER}{os.path.splitext(os.path.basename(path))[0]}", path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -149,3 +151,15 @@ def _run(path: str) -> dict[str, Any]:
     finally:
         sys.path.pop(0)
     return vars(module)
+
+
+def place_in_user_file(error: BaseException) -> str:
+    """``file.py:12: `` of the line in a user's file that led to an error, or ''."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_globals.get("__name__", "").startswith(_USER):
+            place = f"{os.path.relpath(frame.f_code.co_filename)}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return place

@@ -5,6 +5,7 @@ COMMANDS = {
     "report": "report",
     "diff": "diff",
     "lint": "lint",
+    "sweep": "sweep",
     "upgrade": "upgrade",
     "weights": "weights",
     "check": "check",

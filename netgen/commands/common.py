@@ -41,7 +41,7 @@ def source(name: str, parameters: Sequence[str] = ()) -> Net:
         if not net.layers and not net.params and not net.name:
             say(f"note: {name}: the file is empty, which is an empty net")
         return net
-    function = guarded(find, name) if is_python(name) else _found(name)
+    function = named(name)
     values: dict[str, Any] = {}
     if parameters:
         from netgen.arguments import arguments
@@ -51,7 +51,11 @@ def source(name: str, parameters: Sequence[str] = ()) -> Net:
     return built
 
 
-def _found(name: str) -> Callable[..., Any]:
+def named(name: str) -> Callable[..., Any]:
+    """The function that builds the network of that name, or in that ``.py`` file."""
+    if is_python(name):
+        found: Callable[..., Any] = guarded(find, name)
+        return found
     try:
         return find(name)
     except UsageError as error:

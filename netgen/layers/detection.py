@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
-from netgen.layers.base import LayerType, Shape, defaults, legacy_shape, refuse_empty, text
+from netgen.layers.base import LayerType, Shape, declared, legacy_shape, refuse_empty, text
 from netgen.layers.checks import check_batch, check_singles, require
 
 if TYPE_CHECKING:

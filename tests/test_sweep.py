@@ -1,0 +1,321 @@
+"""``netgen sweep``: a row for every variant, in several processes, through interruptions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netgen
+from netgen.cli import main
+from netgen.sweeping import pool, progress
+
+Run = Callable[..., tuple[int, str]]
+ROOT = Path(__file__).parent.parent
+SMALL = ("size=64", "layers=1/1,2", "bottleneck_widths=1/1,1", "growth_rate=7:16:1")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a sweep in an empty folder; gives exit code and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = main(["sweep", *words])
+        out, err = capsys.readouterr()
+        assert out == ""
+        return code, err
+
+    return run
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "netgen", "sweep", *words],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_every_variant_has_a_row_with_its_totals(run: Run, tmp_path: Path) -> None:
+    code, err = run("peleenet", *SMALL, "-o", "out.csv")
+    wrong = "peleenet: growth_rate must be an even number of 2 or more, got 7"
+    mismatch = "peleenet: bottleneck_widths must have 1 item, one for each stage, got 2"
+    assert (code, err) == (0, f"note: 30 of 40 variants could not be built, the first because: {wrong}\n")
+    rows = rows_of(tmp_path / "out.csv")
+    assert [(row["layers"], row["bottleneck_widths"], row["growth_rate"]) for row in rows] == [
+        (layers, widths, str(growth)) for layers in ("1", "1,2") for widths in ("1", "1,1") for growth in range(7, 17)
+    ]
+    for row in rows:
+        if row["error"]:
+            assert row["macs"] == row["weights"] == row["net_layers"] == row["uncounted"] == ""
+            continue
+        layers, widths = (tuple(map(int, row[key].split(","))) for key in ("layers", "bottleneck_widths"))
+        net = netgen.build(
+            "peleenet", size=64, growth_rate=int(row["growth_rate"]), layers=layers, bottleneck_widths=widths
+        )
+        totals = netgen.analyze(net).totals()
+        totals["net_layers"] = totals.pop("layers")
+        assert {key: int(row[key]) for key in totals} == totals
+        assert row["uncounted"] == "0"
+    assert rows[0]["error"] == wrong
+    assert rows[11]["error"] == mismatch
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_several_processes_give_the_same_file(run: Run, tmp_path: Path) -> None:
+    for processes in ("1", "2"):
+        assert run("peleenet", *SMALL, "-o", f"{processes}.csv", "--processes", processes)[0] == 0
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_the_formats_hold_the_same(run: Run, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    words = (
+        "peleenet",
+        "size=64/96,64",
+        "layers=1,2/1,1",
+        "bottleneck_widths=1,1",
+        "growth_rate=8,9",
+        "pool=AVE",
+        "eps=1e-5",
+    )
+    for ending in ("csv", "json", "parquet"):
+        assert run(*words, "-o", f"out.{ending}")[0] == 0
+    rows = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert rows[4]["size"] == [96, 64]
+    assert rows[2] == {**rows[2], "layers": [1, 1], "growth_rate": 8, "pool": "AVE", "eps": 1e-5, "error": None}
+    assert rows[3]["macs"] is None
+    # Of a parameter that is a number or a list a column of Parquet holds the words.
+    words_of = {(64,): "64", (96, 64): "96,64"}
+    assert table.to_pylist() == [
+        {**row, "size": words_of[(row["size"],) if isinstance(row["size"], int) else tuple(row["size"])]}
+        for row in rows
+    ]
+    assert str(table.schema.field("layers").type).startswith("list<")
+    assert str(table.schema.field("macs").type) == "int64"
+    plain = [{key: cell(value) for key, value in row.items()} for row in rows]
+    assert rows_of(tmp_path / "out.csv") == plain
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def test_an_empty_choice_is_an_empty_file(run: Run, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for ending in ("csv", "json", "parquet"):
+        assert run("peleenet", "size=64", "-o", f"out.{ending}", "--where", "macs < 0") == (0, "")
+    assert rows_of(tmp_path / "out.csv") == []
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == []
+    assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
+
+
+def test_a_choice_of_variants(run: Run, tmp_path: Path) -> None:
+    words = ("peleenet", "size=64,96,128", "growth_rate=8,9,16,32", "layers=1", "bottleneck_widths=1")
+    run(*words, "-o", "all.json")
+    everything = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    built = [row for row in everything if not row["error"]]
+    code, err = run(*words, "-o", "some.json", "--where", "macs < 12e6 and net_layers > 3")
+    some = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
+    assert some == [row for row in built if row["macs"] < 12e6]
+    assert 0 < len(some) < len(built)
+    assert (code, err.partition(",")[0]) == (0, "note: 3 of 12 variants could not be built")
+    run(*words, "-o", "failed.json", "--where", "error and size > 64")
+    assert len(json.loads((tmp_path / "failed.json").read_text(encoding="utf-8"))) == 2
+    run(*words, "-o", "front.json", "--pareto", "macs,max:weights", "--where", "size > 64")
+    front = json.loads((tmp_path / "front.json").read_text(encoding="utf-8"))
+    assert [(row["size"], row["growth_rate"]) for row in front] == [(96, 8), (96, 16), (96, 32)]
+
+
+OWN = """\
+import os
+import netgen
+
+def own(width: int = 3, mode: str = "a") -> netgen.Net:
+    print("for the author")
+    if width == 5:
+        raise ValueError("no five")
+    if width == 7:
+        os._exit(3)
+    if width == 8:
+        raise SystemExit("bye")
+    net = netgen.Net("own").input(1, 3, 8, 8)
+    if width == 9:
+        net.conv(width, 3, name="c", kernl=4)
+    return net.conv(width, name="c")
+"""
+
+
+def test_what_goes_wrong_in_a_py_file_is_a_row(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    code, err = run(
+        "own.py:own", "width=1:12", "mode=a,b", "-o", "own.csv", "--processes", "2", "--where", "weights > 9 or error"
+    )
+    assert code == 0
+    assert "for the author" not in (tmp_path / "own.csv").read_text()
+    assert "note: 8 of 24 variants could not be built, the first because: own.py:7: ValueError: no five" in err
+    rows = rows_of(tmp_path / "own.csv")
+    assert [int(row["width"]) for row in rows] == [width for width in range(4, 13) for _ in "ab"]
+    reasons = {int(row["width"]): row["error"] for row in rows if row["error"]}
+    assert reasons == {
+        5: "own.py:7: ValueError: no five",
+        7: "building it ended its process (exit code 3)",
+        8: "own.py:11: SystemExit: bye",
+        9: "own.py:14: layer 'c' (Convolution): no field 'kernl'; did you mean 'kernel_w'?",
+    }
+    assert all(int(row["weights"]) == 3 * int(row["width"]) for row in rows if not row["error"])
+
+
+LONG = ("peleenet", "growth_rate=8:64:2", "size=160:384:32", "-o", "long.csv")
+
+
+def wait_for_more(part: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    """Until the part has more than so many lines, of which the first says which sweep it is."""
+    while not part.is_file() or part.read_bytes().count(b"\n") <= lines:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes: str, run: Run) -> None:
+    part = tmp_path / "long.csv.part"
+    done: list[int] = []
+    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        lines = part.read_bytes().count(b"\n") if done else 1
+        with start(tmp_path, *LONG, "--processes", processes) as process:
+            wait_for_more(part, lines, process)
+            process.send_signal(sent)
+            _, err = process.communicate(timeout=60)
+        done.append(json.loads(part.read_bytes().splitlines()[-1])["stop"])
+        if sent == signal.SIGINT:
+            assert process.returncode == 130
+            assert err == f"interrupted at {done[0]:,} of 232 variants, kept in long.csv.part; run it again to go on\n"
+        assert not (tmp_path / "long.csv").exists()
+    assert done == sorted(set(done))
+    with part.open("ab") as file:
+        file.write(b'{"stop":400,"kept":[[23')  # a line cut short, as a kill may leave one
+    assert run(*LONG) == (0, "")
+    assert not part.exists()
+    rows = rows_of(tmp_path / "long.csv")
+    assert [(row["growth_rate"], row["size"]) for row in rows] == [
+        (str(growth), str(size)) for growth in range(8, 65, 2) for size in range(160, 385, 32)
+    ]
+    assert rows[8 * 12 + 2]["macs"] == "507757568"
+
+
+def test_what_is_done_is_not_done_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (
+        "own.py",
+        "width=1:40",
+        "-o",
+        "own.csv",
+        "--pareto",
+        "max:macs,weights",
+        "--where",
+        "width % 3 == 0",
+        "--processes",
+        "1",
+    )
+    (tmp_path / "own.py").write_text(
+        "import netgen\nfrom pathlib import Path\n\n"
+        "def own(width: int):\n"
+        "    with Path('seen').open('a') as file:\n        file.write(f'{width}\\n')\n"
+        "    if width == 30 and not Path('go').exists():\n        raise KeyboardInterrupt\n"
+        "    return netgen.Net().input(1, 3, 8, 8).conv(width)\n"
+    )
+    monkeypatch.setattr(pool, "_LARGEST", 4)
+    code, err = run(*words)
+    assert (code, err) == (130, "interrupted at 28 of 40 variants, kept in own.csv.part; run it again to go on\n")
+    (tmp_path / "go").touch()
+    assert run(*words) == (0, "")
+    assert (tmp_path / "seen").read_text().split() == [str(width) for width in [*range(1, 31), *range(29, 41)]]
+    assert [int(row["width"]) for row in rows_of(tmp_path / "own.csv")] == list(range(3, 40, 3))
+
+
+def test_another_sweep_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
+    with start(tmp_path, *LONG, "--processes", "1") as process:
+        wait_for_more(tmp_path / "long.csv.part", 2, process)
+        in_use = run(*LONG)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert in_use == (2, "netgen: long.csv.part: another sweep is writing it; wait for it, or stop it\n")
+    kept = (tmp_path / "long.csv.part").read_bytes()
+    assert run("peleenet", "growth_rate=8", "-o", "long.csv") == (2, (
+        "netgen: long.csv.part: holds another sweep, parameters 'growth_rate=8:64:2 size=160:384:32' there, "
+        "'growth_rate=8' here; go on with that one, delete the file, or write to another -o FILE\n"
+    ))  # fmt: skip
+    assert run(*LONG, "--where", "macs < 3")[1].startswith(
+        "netgen: long.csv.part: holds another sweep, where '' there, 'macs < 3' here; "
+    )
+    assert (tmp_path / "long.csv.part").read_bytes() == kept
+    lines = kept.splitlines(keepends=True)
+    (tmp_path / "long.csv.part").write_bytes(b"".join([*lines[:1], lines[1][9:], *lines[2:]]))
+    assert run(*LONG) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
+    (tmp_path / "long.csv.part").write_text("my notes\n")
+    assert run(*LONG) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
+    assert (tmp_path / "long.csv.part").read_text() == "my notes\n"
+
+
+def test_a_py_file_that_changed_is_another_sweep(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN.replace("raise ValueError", "raise KeyboardInterrupt"))
+    assert run("own.py", "width=1:6", "-o", "own.csv", "--processes", "1")[0] == 130
+    (tmp_path / "own.py").write_text(OWN)
+    code, err = run("own.py", "width=1:6", "-o", "own.csv", "--processes", "1")
+    assert code == 2
+    assert err.startswith("netgen: own.csv.part: holds another sweep, file '")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["peleenet", "size=64"], 2, "missing: -o/--output; 'netgen sweep NET key=... -o FILE --help' tells what it takes"),
+        (["peleenet", "-o", "a.csv"], 2, "missing: key=...; 'netgen sweep NET key=... -o FILE --help' tells what it takes"),
+        (["pelenet", "size=64", "-o", "a.csv"], 2, "no network 'pelenet'; did you mean 'peleenet'? ('netgen list' names them all)"),
+        (["peleenet", "size=64", "-o", "a.cvs"], 2, "a.cvs: the file must end in .csv, .parquet, .json; did you mean 'csv'?"),
+        (["peleenet", "size=64", "-o", "csv"], 2, "csv: the file must end in .csv, .parquet, .json"),
+        (["peleenet", "size=64", "-o", "no/a.csv"], 2, "no/a.csv.part: cannot be written: No such file or directory"),
+        (["peleenet", "size=64", "-o", "a.csv", "--processes", "0"], 2, "--processes must be 1 or more, got 0"),
+        (["a.prototxt", "size=64", "-o", "a.csv"], 2, "a.prototxt: a file has no parameters; sweep a network of 'netgen list' or a .py file"),
+        (["peleenet", "size=64", "size=32", "-o", "a.csv"], 2, "peleenet: size is given twice"),
+        (["peleenet", "pool=MAX", "-o", "a.csv", "--where", "pool < 3"], 2, "--where 'pool < 3': 'MAX' and 3 cannot be compared so"),
+        (["peleenet", "pool=MAX,AVE", "-o", "a.csv", "--processes", "2", "--where", "pool < 3"], 2, "--where 'pool < 3': 'MAX' and 3 cannot be compared so"),
+        (["peleenet", "pool=MAX", "-o", "a.csv", "--pareto", "pool"], 2, "--pareto pool: pool must be a number, got 'MAX'"),
+    ],
+)  # fmt: skip
+def test_refusals_leave_nothing(words: list[str], code: int, message: str, run: Run, tmp_path: Path) -> None:
+    assert run(*words) == (code, f"netgen: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_without_pyarrow(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netgen.sweeping.tables.find_spec", lambda _: None)
+    assert run("peleenet", "size=64", "-o", "a.parquet") == (2, (
+        "netgen: a.parquet: Parquet needs the package pyarrow: pip install 'netgen[parquet]'; or write a .csv\n"
+    ))  # fmt: skip
+
+
+def test_how_far_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_SECONDS", 0.0)
+    _, err = run("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
+    assert err.startswith("2 of 2 variants, ")
+    assert err.endswith(" a second\n")
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, err = run("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
+    assert "100%" in err
+    assert "2/2" in err
