@@ -8,6 +8,7 @@ from importlib import import_module
 from benchmarks.timing import machine
 
 NAMES = ("text", "analysis", "start", "weights")
+NAMES = ("text", "analysis", "sweep", "start")
 
 
 def main() -> None:

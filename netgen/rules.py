@@ -56,7 +56,7 @@ class LayerRule:
         self.messages, self.in_place, self.required, self.bottoms, self.tops, self.same_count, self.weights, _ = row
         self.known = row is not _ANY
         self.short = _SHORT.get(type_name) or _verbs_by_type().get(type_name) or type_name.lower()
-        self._counts: set[tuple[int, int]] = set()
+        self._counts: set[tuple[int, int, Fields]] = set()
         self._memo: dict[tuple[Any, ...], Fields] = {}
         # The type's own fields go before LayerParameter's (forks have an ``engine`` there), its main message before the
         # others; but transform_param before all: data layers once had its fields, and Caffe reads them no more.
@@ -190,7 +190,8 @@ class LayerRule:
         """Raise FieldError when bottoms, tops, or what is given once for each of them are too many or too few."""
         bottoms, tops = len(layer.bottoms), len(layer.tops)
         params = layer.params
-        if (bottoms, tops) in self._counts and _COUNTED.isdisjoint(params):
+        known = (bottoms, tops, EMPTY if _COUNTED.isdisjoint(params) else params)
+        if known in self._counts:
             return
         for what, count, (least, most) in (("bottom", bottoms, self.bottoms), ("top", tops, self.tops)):
             if count < least or (most is not None and count > most):
@@ -198,7 +199,6 @@ class LayerRule:
                 raise FieldError("", f"takes {_span(least, most)} {what}{plural}, got {count}")
         if self.same_count and bottoms != tops:
             raise FieldError("", f"takes as many tops as bottoms, got {tops} for {bottoms}")
-        self._counts.add((bottoms, tops))
         if "loss_weight" in params and len(params["loss_weight"]) not in (0, tops):
             count = len(params["loss_weight"])
             raise FieldError("loss_weight", f"must be given once for each top ({tops}), got {count}")
@@ -209,6 +209,8 @@ class LayerRule:
             raise FieldError("", "takes include rules or exclude rules, not both")
         if "param" in params and self.weights:
             self._check_param_count(params)
+        if len(self._counts) < _MEMO_SIZE:
+            self._counts.add(known)
 
     def _check_param_count(self, params: Fields) -> None:
         flat: dict[str, Any] = {}

@@ -23,9 +23,6 @@ from netgen.sweeping.progress import progress
 from netgen.sweeping.tables import writer_for
 from netgen.sweeping.words import SYNTAX, axes
 
-_ALONE = 0.5
-"""For how many seconds a sweep goes on in one process before others are worth their start."""
-
 
 def run(words: list[str]) -> int:
     """Build every variant that the words name, and write a row for each; exit code 0 though some cannot be built."""
@@ -100,7 +97,7 @@ def _finish(journal: Journal, front: Front | None, worker: Worker, job: Job, siz
             for index, outcome in batch.kept:
                 front.add(index, job.row(grid.at(index), outcome))
     # A user's file may end the process that it runs in.
-    alone = _ALONE if processes is None and not is_python(job.network) else 0.0
+    alone = processes is None and not is_python(job.network)
     found = batches(worker, job, journal.stop, size, processes or _cores(), alone)
     with closing(found), progress(say, journal.stop, size) as show:
         for batch in found:

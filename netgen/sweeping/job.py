@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +23,8 @@ Outcome = Sequence[int] | str
 
 MEASURED = (*analyze(Net()).totals(), "uncounted")
 """The counts of a variant: the totals of its analysis, and how many of its layers are not wholly in them."""
+_WHOLE = 64
+"""After how many batches the whole heap is looked through for garbage."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Job:
     axes: Mapping[str, Sequence[Any]]
     where: str = ""
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of a row: the parameters, the counts, ``error``; a count with a parameter's name is net_NAME."""
         names = list(self.axes)
@@ -69,13 +73,16 @@ class Worker:
         self._grid = Grid(job.axes)
         self._where = Where(job.where, job.columns) if job.where else None
         self._function = function or find(job.network)
+        self._batches = 0
 
     def batch(self, start: int, stop: int) -> Batch:
         """The variants from ``start`` up to ``stop``. Raises UsageError for a condition that cannot be worked out."""
         done, began = Batch(start, stop), perf_counter()
-        for index in range(start, stop):
-            parameters = self._grid.at(index)
-            self._add(done, index, parameters, self._outcome(parameters))
+        self._batches += 1
+        with _garbage_kept(whole=self._batches % _WHOLE == 0):
+            for index in range(start, stop):
+                parameters = self._grid.at(index)
+                self._add(done, index, parameters, self._outcome(parameters))
         done.seconds = perf_counter() - began
         return done
 
@@ -102,3 +109,19 @@ class Worker:
         except (Exception, SystemExit) as error:
             return f"{place_in_user_file(error)}{type(error).__name__}: {error}".rstrip(": ")
         return [*analysis.totals().values(), len(analysis.uncounted)]
+
+
+@contextmanager
+def _garbage_kept(whole: bool) -> Iterator[None]:
+    """Look for garbage at the end alone, in the ``whole`` heap or among what is new.
+
+    What is known of shapes grows all the time: to look through it whenever Python would costs a tenth of a sweep.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+        gc.collect(2 if whole else 0)

@@ -13,10 +13,12 @@ from typing import Any
 from netgen.errors import NetgenError
 from netgen.sweeping.job import Batch, Job, Worker
 
-_SECONDS = 0.25
+_SECONDS = 0.1
 """How long a batch shall take: long beside a message between processes, short beside a user's patience."""
 _FIRST = 4
 _LARGEST = 256
+_WORTH = 1.0
+"""How many seconds of work are worth the start of other processes, which takes a fifth of one."""
 _AHEAD = 64
 """How many batches may wait for an earlier one, so that a slow variant fills no memory."""
 _QUEUED = 2
@@ -24,41 +26,47 @@ _QUEUED = 2
 
 
 class _Plan:
-    """Which batch is next: as many variants as the last ones say that the time allows."""
+    """Which batch is next: as many variants as the last ones say that the time allows, fewer towards the end."""
 
-    def __init__(self, start: int, stop: int) -> None:
+    def __init__(self, start: int, stop: int, processes: int) -> None:
         self.start = start
         self.stop = stop
+        self._share = 2 * _QUEUED * processes
         self._size = _FIRST
 
     def next(self) -> range | None:
+        """The next variants, or None when all are given away."""
         if self.start >= self.stop:
             return None
-        batch = range(self.start, min(self.start + self._size, self.stop))
+        # Processes that end together leave none idle.
+        size = min(self._size, -(-(self.stop - self.start) // self._share))
+        batch = range(self.start, self.start + size)
         self.start = batch.stop
         return batch
 
-    def learn(self, batch: Batch) -> None:
-        fitting = int(_SECONDS * (batch.stop - batch.start) / max(batch.seconds, 1e-6))
+    def learn(self, batch: Batch) -> float:
+        """Take note of how long a batch took, and say how long the rest will take one process."""
+        each = max(batch.seconds, 1e-6) / (batch.stop - batch.start)
         # At most twice as many as before: the first ones are slow, and few tell little.
-        self._size = max(1, min(fitting, 2 * self._size, _LARGEST))
+        self._size = max(1, min(int(_SECONDS / each), 2 * self._size, _LARGEST))
+        return each * (self.stop - self.start)
 
 
-def batches(worker: Worker, job: Job, start: int, stop: int, processes: int, alone: float) -> Generator[Batch]:
+def batches(worker: Worker, job: Job, start: int, stop: int, processes: int, alone: bool) -> Generator[Batch]:
     """The variants from ``start`` up to ``stop``, done, in order.
 
-    The worker, in this process, does the first ``alone`` seconds of them, and all where one process is enough. A
-    variant whose building ends another process is one that cannot be built. Raises NetgenError where none starts.
+    With ``alone``, the worker, in this process, goes on by itself for as long as others are not worth their start;
+    where one process is enough it does all. A variant whose building ends another process is one that cannot be
+    built. Raises NetgenError where none starts.
     """
-    plan = _Plan(start, stop)
-    spent = 0.0
-    while (processes <= 1 or spent < alone) and (part := plan.next()) is not None:
+    plan = _Plan(start, stop, processes)
+    rest = 0.0
+    while (processes == 1 or (alone and rest < _WORTH)) and (part := plan.next()) is not None:
         batch = worker.batch(part.start, part.stop)
-        plan.learn(batch)
-        spent += batch.seconds
+        rest = plan.learn(batch)
         yield batch
     if plan.start < plan.stop:
-        pool = _Pool(worker, job, plan, min(processes, -(-(stop - plan.start) // _FIRST)))
+        pool = _Pool(worker, job, plan, min(processes, plan.stop - plan.start))
         try:
             yield from pool.run()
         finally:
