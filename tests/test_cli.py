@@ -220,11 +220,12 @@ def test_completion(run: Run, tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, cwd=tmp_path,
     )  # fmt: skip
     assert done.stdout == "peleenet\n"
-    done = subprocess.run(
-        ["bash", "-c", f"{script}\nCOMP_WORDS=(netgen report --inp) COMP_CWORD=2; _netgen; echo ${{COMPREPLY[0]}}"],
-        capture_output=True, text=True, check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.stdout == "--input\n"
+    for words, option in (("report --inp", "--input"), ("sweep --par", "--pareto")):
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\nCOMP_WORDS=(netgen {words}) COMP_CWORD=2; _netgen; echo ${{COMPREPLY[0]}}"],
+            capture_output=True, text=True, check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.stdout == f"{option}\n"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from threading import current_thread, main_thread
 from typing import Any
 
 from netgen.errors import NetgenError
@@ -83,7 +84,7 @@ class _Process:
         self.parts: deque[range] = deque()
         self.answered = False
         self._process = context.Process(target=_serve, args=(there, job), daemon=True)
-        with _Deaf():
+        with _deaf():
             self._process.start()
         there.close()
 
@@ -104,17 +105,19 @@ class _Process:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-class _Deaf:
+@contextmanager
+def _deaf() -> Iterator[None]:
     """Within it, processes start that Ctrl-C does not reach: this one ends them when it has saved what is done."""
-
-    def __enter__(self) -> None:
-        self._old: Any = None
-        if current_thread() is main_thread():
-            self._old = signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def __exit__(self, *_: object) -> None:
-        if self._old is not None:
-            signal.signal(signal.SIGINT, self._old)
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # It starts with the first process otherwise, and takes the mask away.
+    resource_tracker.ensure_running()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 class _Pool:
