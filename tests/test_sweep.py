@@ -1,15 +1,10 @@
-"""``netgen sweep``: a row for every variant, in several processes, through interruptions."""
+"""``netgen sweep``: a row for every variant, in one process or several, in every form."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import re
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +13,9 @@ import pytest
 
 import netgen
 from netgen.cli import main
-from netgen.sweeping import pool, progress
+from netgen.sweeping import progress
 
 Run = Callable[..., tuple[int, str]]
-ROOT = Path(__file__).parent.parent
 SMALL = ("size=64", "layers=1/1,2", "bottleneck_widths=1/1,1", "growth_rate=7:16:1")
 
 
@@ -42,13 +36,6 @@ def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "netgen", "sweep", *words],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
 
 
 def test_every_variant_has_a_row_with_its_totals(run: Run, tmp_path: Path) -> None:
@@ -149,6 +136,7 @@ def test_a_choice_of_variants(run: Run, tmp_path: Path) -> None:
 OWN = """\
 import os
 import netgen
+print("at import")
 
 def own(width: int = 3, mode: str = "a") -> netgen.Net:
     print("for the author")
@@ -172,134 +160,17 @@ def test_what_goes_wrong_in_a_py_file_is_a_row(run: Run, tmp_path: Path) -> None
     )
     assert code == 0
     assert "for the author" not in (tmp_path / "own.csv").read_text()
-    assert "note: 8 of 24 variants could not be built, the first because: own.py:7: ValueError: no five" in err
+    assert "note: 8 of 24 variants could not be built, the first because: own.py:8: ValueError: no five" in err
     rows = rows_of(tmp_path / "own.csv")
     assert [int(row["width"]) for row in rows] == [width for width in range(4, 13) for _ in "ab"]
     reasons = {int(row["width"]): row["error"] for row in rows if row["error"]}
     assert reasons == {
-        5: "own.py:7: ValueError: no five",
+        5: "own.py:8: ValueError: no five",
         7: "building it ended its process (exit code 3)",
-        8: "own.py:11: SystemExit: bye",
-        9: "own.py:14: layer 'c' (Convolution): no field 'kernl'; did you mean 'kernel_w'?",
+        8: "own.py:12: SystemExit: bye",
+        9: "own.py:15: layer 'c' (Convolution): no field 'kernl'; did you mean 'kernel_w'?",
     }
     assert all(int(row["weights"]) == 3 * int(row["width"]) for row in rows if not row["error"])
-
-
-LONG = ("peleenet", "growth_rate=8:64:2", "size=160:256:32", "-o", "long.csv")
-
-
-def wait_for_more(part: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Until the part has more than so many lines, of which the first says which sweep it is."""
-    while not part.is_file() or part.read_bytes().count(b"\n") <= lines:
-        assert process.poll() is None
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes: str, run: Run) -> None:
-    part = tmp_path / "long.csv.part"
-    done: list[int] = []
-    for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        lines = part.read_bytes().count(b"\n") if done else 1
-        with start(tmp_path, *LONG, "--processes", processes) as process:
-            wait_for_more(part, lines, process)
-            os.killpg(process.pid, sent)
-            _, err = process.communicate(timeout=60)
-        whole = part.read_bytes().rpartition(b"\n")[0]
-        done.append(json.loads(whole.splitlines()[-1])["stop"])
-        if sent == signal.SIGINT:
-            assert process.returncode == 130
-            said = re.fullmatch(
-                r"interrupted at (\d+) of 116 variants, kept in long.csv.part; run it again to go on\n", err
-            )
-            assert said
-            assert 0 < int(said[1]) <= done[0]  # below where the signal came between writing and counting
-        assert not (tmp_path / "long.csv").exists()
-    assert done == sorted(set(done))
-    with part.open("ab") as file:
-        file.write(b'{"stop":400,"kept":[[23')  # a line cut short, as a kill may leave one
-    assert run(*LONG) == (0, "")
-    assert not part.exists()
-    rows = rows_of(tmp_path / "long.csv")
-    assert [(row["growth_rate"], row["size"]) for row in rows] == [
-        (str(growth), str(size)) for growth in range(8, 65, 2) for size in range(160, 257, 32)
-    ]
-    assert rows[4 * 12 + 2]["macs"] == "507757568"
-
-
-def test_an_interruption_at_the_start_shows_no_traceback(tmp_path: Path) -> None:
-    for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3):
-        with start(tmp_path, *LONG, "--processes", "2") as process:
-            while not (tmp_path / "long.csv.part").exists():
-                time.sleep(0.001)
-            time.sleep(delay)
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the processes that are starting get it too
-            _, err = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert "Traceback" not in err
-        (tmp_path / "long.csv.part").unlink(missing_ok=True)
-
-
-def test_what_is_done_is_not_done_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = (
-        "own.py",
-        "width=1:40",
-        "-o",
-        "own.csv",
-        "--pareto",
-        "max:macs,weights",
-        "--where",
-        "width % 3 == 0",
-        "--processes",
-        "1",
-    )
-    (tmp_path / "own.py").write_text(
-        "import netgen\nfrom pathlib import Path\n\n"
-        "def own(width: int):\n"
-        "    with Path('seen').open('a') as file:\n        file.write(f'{width}\\n')\n"
-        "    if width == 30 and not Path('go').exists():\n        raise KeyboardInterrupt\n"
-        "    return netgen.Net().input(1, 3, 8, 8).conv(width)\n"
-    )
-    monkeypatch.setattr(pool, "_LARGEST", 4)
-    code, err = run(*words)
-    assert (code, err) == (130, "interrupted at 28 of 40 variants, kept in own.csv.part; run it again to go on\n")
-    (tmp_path / "go").touch()
-    assert run(*words) == (0, "")
-    assert (tmp_path / "seen").read_text().split() == [str(width) for width in [*range(1, 31), *range(29, 41)]]
-    assert [int(row["width"]) for row in rows_of(tmp_path / "own.csv")] == list(range(3, 40, 3))
-
-
-def test_another_sweep_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
-    with start(tmp_path, *LONG, "--processes", "1") as process:
-        wait_for_more(tmp_path / "long.csv.part", 2, process)
-        in_use = run(*LONG)
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
-    assert in_use == (2, "netgen: long.csv.part: another sweep is writing it; wait for it, or stop it\n")
-    kept = (tmp_path / "long.csv.part").read_bytes()
-    assert run("peleenet", "growth_rate=8", "-o", "long.csv") == (2, (
-        "netgen: long.csv.part: holds another sweep, parameters 'growth_rate=8:64:2 size=160:256:32' there, "
-        "'growth_rate=8' here; go on with that one, delete the file, or write to another -o FILE\n"
-    ))  # fmt: skip
-    assert run(*LONG, "--where", "macs < 3")[1].startswith(
-        "netgen: long.csv.part: holds another sweep, where '' there, 'macs < 3' here; "
-    )
-    assert (tmp_path / "long.csv.part").read_bytes() == kept
-    lines = kept.splitlines(keepends=True)
-    (tmp_path / "long.csv.part").write_bytes(b"".join([*lines[:1], lines[1][9:], *lines[2:]]))
-    assert run(*LONG) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
-    (tmp_path / "long.csv.part").write_text("my notes\n")
-    assert run(*LONG) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
-    assert (tmp_path / "long.csv.part").read_text() == "my notes\n"
-
-
-def test_a_py_file_that_changed_is_another_sweep(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN.replace("raise ValueError", "raise KeyboardInterrupt"))
-    assert run("own.py", "width=1:6", "-o", "own.csv", "--processes", "1")[0] == 130
-    (tmp_path / "own.py").write_text(OWN)
-    code, err = run("own.py", "width=1:6", "-o", "own.csv", "--processes", "1")
-    assert code == 2
-    assert err.startswith("netgen: own.csv.part: holds another sweep, file '")
 
 
 @pytest.mark.parametrize(

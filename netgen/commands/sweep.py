@@ -78,7 +78,7 @@ def _identity(options: Namespace) -> Mapping[str, str]:
     with_content = {}
     if is_python(options.net) and os.path.isfile(file):
         with open(file, "rb") as opened:
-            with_content = {"file": hashlib.sha256(opened.read()).hexdigest()[:16]}
+            with_content = {"content": hashlib.sha256(opened.read()).hexdigest()[:16]}
     return {
         "netgen": __version__,
         "network": options.net,

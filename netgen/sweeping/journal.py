@@ -47,7 +47,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()  # which tries once more to write what a full disk refused
         if not self.stop:
             with suppress(OSError):
                 os.unlink(self.path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -199,7 +200,8 @@ def _serve(link: Any, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(100_000, 20, 20)  # as netgen/__main__.py, and for its reason
     try:
-        worker = Worker(job)
+        with redirect_stdout(sys.stderr):
+            worker = Worker(job)
         link.send(None)
         while True:
             start, stop = link.recv()

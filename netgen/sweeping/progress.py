@@ -22,7 +22,7 @@ def progress(say: Callable[[str], None], done: int, total: int) -> Iterator[Call
         else:
             # Its monitor is a thread, which a sweep has no need of.
             tqdm.monitor_interval = 0
-            with tqdm(total=total, initial=done, unit="variant", file=sys.stderr, dynamic_ncols=True) as bar:
+            with tqdm(total=total, initial=done, unit=" variants", file=sys.stderr, dynamic_ncols=True) as bar:
                 yield lambda now: bar.update(now - bar.n) and None
             return
     yield _lines(say, done, total)
