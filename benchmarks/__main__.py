@@ -7,8 +7,7 @@ from importlib import import_module
 
 from benchmarks.timing import machine
 
-NAMES = ("text", "analysis", "start", "weights")
-NAMES = ("text", "analysis", "sweep", "start")
+NAMES = ("text", "analysis", "sweep", "start", "weights")
 
 
 def main() -> None:

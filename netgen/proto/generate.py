@@ -216,7 +216,8 @@ def layer_types() -> Iterator[tuple[str, type[LayerType]]]:
             continue
         module = importlib.import_module(f"netgen.layers.{path.stem}")
         for kind in vars(module).values():
-            if isinstance(kind, type) and issubclass(kind, LayerType) and kind.__module__ == module.__name__:
+            own = isinstance(kind, type) and issubclass(kind, LayerType) and kind.__module__ == module.__name__
+            if own and not name.startswith("_"):
                 yield path.stem, kind
 
 
