@@ -197,7 +197,6 @@ TYPES: dict[str, TypeRow] = {
         0,
         "yolo",
     ),
-    "_Loss": ((), False, (), (1, 1), (1, 1), False, 0, "loss"),
 }
 
 VERBS: dict[str, str] = {
@@ -242,7 +241,6 @@ VERBS: dict[str, str] = {
     "input": "Input",
     "interp": "Interp",
     "log": "Log",
-    "loss": "_Loss",
     "lrn": "LRN",
     "lstm": "LSTM",
     "lstm_unit": "LSTMUnit",

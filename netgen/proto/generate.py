@@ -215,7 +215,7 @@ def layer_types() -> Iterator[tuple[str, type[LayerType]]]:
         if path.stem in ("base", "index"):
             continue
         module = importlib.import_module(f"netgen.layers.{path.stem}")
-        for kind in vars(module).values():
+        for name, kind in vars(module).items():
             own = isinstance(kind, type) and issubclass(kind, LayerType) and kind.__module__ == module.__name__
             if own and not name.startswith("_"):
                 yield path.stem, kind
