@@ -219,27 +219,33 @@ class Mirror(Weighted):
         step: Step | None = None
         try:
             for step in program.steps:
-                bottoms = [values[name] for name in step.bottoms]
-                if step.stopped:
-                    bottoms = [
-                        each.detach() if stop else each for each, stop in zip(bottoms, step.stopped, strict=True)
-                    ]
-                if step.inner is not None and step.inner in wanted:
-                    assert isinstance(step.module, BatchNorm)
-                    values[step.inner], made = step.module.parts(*bottoms)
+                if step.plain and losses is None and step.inner not in wanted:
+                    values[step.tops[0]] = step.module(values[step.bottoms[0]])
                 else:
-                    made = step.module(*bottoms)
-                parts = (made,) if isinstance(made, Tensor) else made
-                values.update(zip(step.tops, parts, strict=False))
-                if losses is not None and step.losses:
-                    losses += [part * weight for part, weight in zip(parts, step.losses, strict=False) if weight]
+                    _work(step, values, wanted, losses)
                 for name in step.spent:
                     if name not in wanted:
-                        values.pop(name, None)
+                        del values[name]
         except NetgenError as error:
             raise NetgenError(f"{step.layer if step else ''}: {error}") from None
         except torch.OutOfMemoryError as error:
             raise NetgenError(f"{step.layer if step else ''}: the device has no memory left: {error}") from None
+
+
+def _work(step: Step, values: dict[str, Tensor], wanted: set[str], losses: list[Tensor] | None) -> None:
+    """One step with any number of bottoms and tops, and what it adds to the losses."""
+    bottoms = [values[name] for name in step.bottoms]
+    if step.stopped:
+        bottoms = [each.detach() if stop else each for each, stop in zip(bottoms, step.stopped, strict=True)]
+    if step.inner is not None and step.inner in wanted:
+        assert isinstance(step.module, BatchNorm)
+        values[step.inner], made = step.module.parts(*bottoms)
+    else:
+        made = step.module(*bottoms)
+    parts = (made,) if isinstance(made, Tensor) else made
+    values.update(zip(step.tops, parts, strict=False))
+    if losses is not None:
+        losses += [part * weight for part, weight in zip(parts, step.losses, strict=False) if weight]
 
 
 def _shaped(

@@ -35,6 +35,8 @@ class Step(NamedTuple):
     """The blob between the two layers that are one module."""
     spent: tuple[str, ...]
     """The blobs that no later step reads."""
+    plain: bool
+    """Whether there is one bottom, whose gradient goes on, and one top, as for most layers."""
 
 
 class Program(NamedTuple):
@@ -105,7 +107,8 @@ def _step(each: ShapedLayer, after: ShapedLayer | None, modules: dict[int, nn.Mo
         weights = (1.0, *[0.0] * (len(tops) - 1))
     stopped = () if all(propagate) else tuple(not each for each in propagate)
     losses = tuple(weights) if any(weights) else ()
-    return Step(layer, modules[id(layer)], layer.bottoms, tops, stopped, losses, inner, ())
+    plain = len(layer.bottoms) == len(tops) == 1 and not stopped
+    return Step(layer, modules[id(layer)], layer.bottoms, tops, stopped, losses, inner, (), plain)
 
 
 def _work_in_place(steps: Iterable[Step]) -> None:
@@ -121,7 +124,7 @@ def _with_spent(steps: Sequence[Step], outputs: Iterable[str]) -> list[Step]:
     kept = set(outputs)
     done: list[Step] = []
     for step in reversed(steps):
-        names = (*step.bottoms, *step.tops, *([step.inner] if step.inner else []))
+        names = (*step.bottoms, *step.tops)
         spent = tuple(name for name in dict.fromkeys(names) if name not in kept)
         kept.update(spent)
         done.append(step._replace(spent=spent))
