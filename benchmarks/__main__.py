@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.timing import machine
 
-NAMES = ("text", "analysis", "sweep", "start", "weights")
+NAMES = ("text", "analysis", "sweep", "start", "weights", "mirror")
 
 
 def main() -> None:

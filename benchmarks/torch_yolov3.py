@@ -1,4 +1,4 @@
-"""YOLOv3 written by hand in PyTorch, for tools that count what a torch module does."""
+"""YOLOv3 and Darknet-53 written by hand in PyTorch, for tools that count or time what a torch module does."""
 
 from __future__ import annotations
 
@@ -46,18 +46,24 @@ class Head(nn.Module):
         return x, self.out(x)
 
 
+def trunk() -> list[nn.Sequential]:
+    """The five stages of Darknet-53, each half the size of the one before."""
+    stages = []
+    stage: list[nn.Module] = [Unit(3, 32, 3)]
+    channels = 32
+    for residuals in (1, 2, 8, 8, 4):
+        stage += [Unit(channels, 2 * channels, 3, 2), *(Residual(2 * channels) for _ in range(residuals))]
+        stages.append(nn.Sequential(*stage))
+        stage, channels = [], 2 * channels
+    return stages
+
+
 class YOLOv3(nn.Module):
     """Darknet-53 and three heads, each on what the one before saw, twice as fine."""
 
     def __init__(self, out: int) -> None:
         super().__init__()
-        self.stages = nn.ModuleList()
-        stage: list[nn.Module] = [Unit(3, 32, 3)]
-        channels = 32
-        for residuals in (1, 2, 8, 8, 4):
-            stage += [Unit(channels, 2 * channels, 3, 2), *(Residual(2 * channels) for _ in range(residuals))]
-            self.stages.append(nn.Sequential(*stage))
-            stage, channels = [], 2 * channels
+        self.stages = nn.ModuleList(trunk())
         self.heads = nn.ModuleList([Head(1024, 512, out), Head(768, 256, out), Head(384, 128, out)])
         self.ups = nn.ModuleList(nn.Sequential(Unit(2 * c, c), nn.Upsample(scale_factor=2)) for c in (256, 128))
 
@@ -77,3 +83,9 @@ class YOLOv3(nn.Module):
 def yolov3() -> nn.Module:
     """The network of ``netgen.build("yolov3", upsample="Upsample")``: 80 classes, 3 anchors at each scale."""
     return YOLOv3(3 * (5 + 80)).eval()
+
+
+def darknet53() -> nn.Module:
+    """The network of ``netgen.build("darknet53")``: a classifier of 1000 classes."""
+    head = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(1024, 1000, 1), nn.Flatten(), nn.Softmax(1)]
+    return nn.Sequential(*trunk(), *head).eval()

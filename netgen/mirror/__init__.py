@@ -28,7 +28,7 @@ def to_torch(
     weights: str | os.PathLike[str] | Mapping[str, Any] | None = ...,
     seed: int = ...,
     optimize: Literal[False] = ...,
-    half: bool = ...,
+    half: Literal[False] = ...,
     stages: Iterable[str] = ...,
     level: int = ...,
 ) -> Mirror: ...
@@ -77,6 +77,8 @@ def to_torch(
     >>> mirror(torch.zeros(1, 3, 8, 8)).shape, list(mirror(torch.zeros(2, 3, 8, 8), blobs=["c"]))
     (torch.Size([1, 4, 4, 4]), ['c'])
     """
+    if half and not optimize:
+        raise UsageError("half goes with optimize=True; without it, call .half() of the mirror")
     mirror = Mirror(net, phase, inputs, stages=stages, level=level)
     if weights is None:
         mirror.fill(seed)

@@ -1,0 +1,134 @@
+"""The optimised mirror: the outputs of the plain one, faster; what it does not do is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor
+
+import netgen
+from netgen.mirror.calibration import calibrate
+
+if TYPE_CHECKING:
+    from netgen.mirror.optimised import Optimised
+    from netgen.weights import Weights
+
+
+def small() -> netgen.Net:
+    net = netgen.Net("small").input(1, 3, 33, 33)
+    net.conv(16, 3, stride=2, name="c1").bn(scale=True).relu().pool(3, 2, name="p1")
+    net.fork(
+        lambda net: net.conv(8, 1, name="near").bn(scale=True).relu(negative_slope=0.1),
+        lambda net: net.conv(16, 3, group=16, name="wide").bn(scale=True).relu(),
+    ).concat(name="both")
+    return net.global_pool(name="pool").fc(10, name="score").softmax(name="prob")
+
+
+def weights_of(net: netgen.Net) -> Weights:
+    return calibrate(net, netgen.fill_weights(net))
+
+
+def image(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def optimised(net: netgen.Net, weights: Weights) -> Optimised:
+    return netgen.to_torch(net, weights=weights, optimize=True)
+
+
+def assert_agree(net: netgen.Net, *shapes: tuple[int, ...]) -> None:
+    weights = weights_of(net)
+    fast, plain = optimised(net, weights), netgen.to_torch(net, weights=weights)
+    for shape in shapes:
+        with torch.no_grad():
+            expected, got = plain(image(*shape)), fast(image(*shape))
+        assert got.shape == expected.shape
+        assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_it_agrees_at_every_shape_that_it_is_given() -> None:
+    assert_agree(small(), (1, 3, 33, 33), (2, 3, 33, 33), (1, 3, 47, 20), (1, 3, 33, 33))
+
+
+def test_peleenet() -> None:
+    assert_agree(netgen.build("peleenet", size=96), (1, 3, 96, 96))
+
+
+def test_batch_norms_are_gone() -> None:
+    net = small()
+    fast = optimised(net, weights_of(net))
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
+    assert fast.outputs == ("prob",)
+    assert fast.inputs == {"data": (1, 3, 33, 33)}
+
+
+def test_several_outputs_come_by_name() -> None:
+    net = netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c")
+    net.at("c").relu(name="r", top="r")
+    net.at("c").sigmoid(name="s", top="s")
+    weights = weights_of(net)
+    made = optimised(net, weights)(image(1, 3, 8, 8))
+    expected = netgen.to_torch(net, weights=weights)(image(1, 3, 8, 8))
+    assert list(made) == list(expected) == ["r", "s"]
+    assert all(torch.allclose(made[name], expected[name], atol=1e-6) for name in made)
+
+
+def test_shapes_that_hang_on_values_are_followed() -> None:
+    net = netgen.parse_prototxt(
+        """layer { name: "x" type: "Input" top: "x" top: "s" input_param { shape { dim: 4 dim: 2 } shape { dim: 4 } } }
+        layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }"""
+    )
+    fast = optimised(net, {})
+    for kept in (1, 3):
+        selector = (torch.arange(4) < kept).float()
+        assert fast(image(4, 2), selector).shape == (kept, 2)
+
+
+def test_a_change_of_type_begins_anew() -> None:
+    net = small()
+    fast = optimised(net, weights_of(net))
+    single = fast(image(1, 3, 33, 33))
+    double = fast.double()(image(1, 3, 33, 33).double())
+    assert double.dtype == torch.float64
+    assert torch.allclose(single.double(), double, atol=1e-5)
+
+
+def test_fusing_is_left_as_it_was() -> None:
+    before = torch.jit.onednn_fusion_enabled()  # type: ignore[no-untyped-call]
+    net = small()
+    optimised(net, weights_of(net))(image(1, 3, 33, 33))
+    assert torch.jit.onednn_fusion_enabled() is before  # type: ignore[no-untyped-call]
+
+
+def test_what_it_does_not_do() -> None:
+    net = small()
+    weights = weights_of(net)
+    fast = optimised(net, weights)
+    with pytest.raises(netgen.NetgenError, match="an optimised mirror is for inference alone; train the one without"):
+        fast.train()
+    with pytest.raises(netgen.UsageError, match="an optimised mirror gives its outputs alone; ask one without"):
+        fast(image(1, 3, 33, 33), blobs=["c1"])
+    with pytest.raises(netgen.UsageError, match="optimize is for phase TEST, got TRAIN"):
+        netgen.to_torch(net, "TRAIN", weights=weights, optimize=True)
+    with pytest.raises(
+        netgen.UsageError, match="half precision is for a GPU; move the mirror there, or leave half=True"
+    ):
+        netgen.to_torch(net, weights=weights, optimize=True, half=True)(image(1, 3, 33, 33))
+    with pytest.raises(netgen.UsageError, match="half goes with optimize"):
+        netgen.to_torch(net, weights=weights, half=True)  # type: ignore[call-overload]
+    with pytest.raises(netgen.NetgenError, match="c1"):
+        fast(image(1, 4, 33, 33))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("half", [False, True])
+def test_on_a_gpu(half: bool) -> None:
+    net = small()
+    weights = weights_of(net)
+    fast = netgen.to_torch(net, weights=weights, optimize=True, half=half).cuda()
+    expected = netgen.to_torch(net, weights=weights)(image(2, 3, 33, 33))
+    for _ in range(2):
+        got = fast(image(2, 3, 33, 33).cuda()).cpu()
+        assert (got - expected).abs().max() <= (1e-2 if half else 1e-4) * expected.abs().max()
