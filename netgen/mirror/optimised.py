@@ -89,7 +89,7 @@ class Optimised(nn.Module):
             return _recorded(self.mirror, tensors, half=self.half_precision)
         if self.half_precision:
             raise UsageError("half precision is for a GPU; move the mirror there, or leave half=True out")
-        single = all(each.dtype == torch.float32 for each in tensors) and torch.backends.mkldnn.is_available()
+        single = all(each.dtype == torch.float32 for each in tensors) and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
         fusible = device == "cpu" and single and _is_static(self.mirror)
         return _fused(self.mirror, tensors) if fusible else _Straight(self.mirror)
 
