@@ -175,6 +175,17 @@ FIELDS: dict[str, dict[str, Field]] = {
         "axis": (1, "optional", "int32", None, 2),
         "offset": (2, "repeated", "uint32", None, None),
     },
+    "DarknetPoolingParameter": {
+        "pool": (10001, "optional", "enum", "PoolingParameter.PoolMethod", "MAX"),
+        "kernel_size": (10002, "optional", "uint32", None, None),
+        "stride_h": (10003, "optional", "uint32", None, 1),
+        "stride_w": (10004, "optional", "uint32", None, 1),
+        "padding": (10005, "optional", "uint32", None, 0),
+    },
+    "DarknetShortcutParameter": {
+        "alpha": (10001, "optional", "float", None, 1.0),
+        "beta": (10002, "optional", "float", None, 1.0),
+    },
     "DataParameter": {
         "source": (1, "optional", "string", None, None),
         "scale": (2, "optional", "float", None, 1.0),
@@ -520,7 +531,19 @@ FIELDS: dict[str, dict[str, Field]] = {
         "seg_accuracy_param": (30004, "optional", "message", "SegAccuracyParameter", None),
         "smooth_l1_loss_param": (30005, "optional", "message", "SmoothL1LossParameter", None),
         "engine": (30006, "optional", "string", None, ""),
+        "local_param": (30007, "optional", "message", "LocalParameter", None),
+        "darknet_pooling_param": (30008, "optional", "message", "DarknetPoolingParameter", None),
+        "darknet_shortcut_param": (30009, "optional", "message", "DarknetShortcutParameter", None),
         "roi_pooling_param": (8266711, "optional", "message", "ROIPoolingParameter", None),
+    },
+    "LocalParameter": {
+        "num_output": (1, "optional", "uint32", None, None),
+        "bias_term": (2, "optional", "bool", None, True),
+        "pad": (3, "optional", "uint32", None, 0),
+        "kernel_size": (4, "optional", "uint32", None, None),
+        "stride": (6, "optional", "uint32", None, 1),
+        "weight_filler": (7, "optional", "message", "FillerParameter", None),
+        "bias_filler": (8, "optional", "message", "FillerParameter", None),
     },
     "LogParameter": {
         "base": (1, "optional", "float", None, -1.0),
