@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netgen.caffemodel import load_mean, save_mean
     from netgen.filling import fill_weights
     from netgen.folding import fold
+    from netgen.darknet import Darknet, load_darknet
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
     from netgen.mirror import Mirror, to_torch
@@ -39,6 +40,7 @@ _install()
 __all__ = [
     "Analysis",
     "Blob",
+    "Darknet",
     "Finding",
     "Layer",
     "LayerType",
@@ -60,6 +62,7 @@ __all__ = [
     "infer_shapes",
     "lint",
     "load",
+    "load_darknet",
     "load_mean",
     "load_weights",
     "match_weights",
@@ -75,6 +78,7 @@ __all__ = [
 
 _LATER = {
     "Analysis": "netgen.analysis",
+    "Darknet": "netgen.darknet",
     "Finding": "netgen.linting",
     "LayerType": "netgen.layers.base",
     "Mirror": "netgen.mirror",
@@ -86,6 +90,7 @@ _LATER = {
     "fold": "netgen.folding",
     "infer_shapes": "netgen.shapes",
     "lint": "netgen.linting",
+    "load_darknet": "netgen.darknet",
     "load_mean": "netgen.caffemodel",
     "load_weights": "netgen.weightfiles",
     "match_weights": "netgen.weights",

@@ -24,10 +24,11 @@ def parse_prototxt(text: str, path: str = "<text>") -> Net:
 
 
 def load(path: str | os.PathLike[str]) -> Net:
-    """The net in a file: a ``.prototxt`` of any age, a solver file, a ``.caffemodel``, a ``.py`` file.
+    """The net in a file: a ``.prototxt`` of any age, a solver file, a ``.caffemodel``, a ``.cfg``, a ``.py`` file.
 
     Of a solver file it is the net that it trains, in it or beside it; of a ``.caffemodel`` the layers without their
-    weights; of a ``.py`` file (``file.py:function``) what its function returns.
+    weights; of Darknet's ``.cfg`` what ``load_darknet`` makes of it; of a ``.py`` file (``file.py:function``) what its
+    function returns.
 
     Raises ParseError (line and column) when the text is broken, UsageError when the file cannot be read. Never another
     exception than NetgenError, but for those that a ``.py`` file raises itself.
@@ -41,6 +42,10 @@ def load(path: str | os.PathLike[str]) -> Net:
         from netgen.architecture import read_architecture
 
         return Net(graph=read_architecture(name))
+    if name.endswith(".cfg"):
+        from netgen.darknet import load_darknet
+
+        return load_darknet(name).net
     text = text_of(name)
     graph = _parsed(text, name)
     return Net(graph=_net_of_solver(text, name) if is_solver(graph) else graph)

@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "run",
     "compare": "compare",
     "fold": "fold",
+    "import": "importing",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""

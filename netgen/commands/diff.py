@@ -18,7 +18,7 @@ def run(words: list[str]) -> int:
     parser = parser_for(
         "diff OLD NEW", "What changed between two networks, by meaning: layers, fields, shapes, cost.", command=True
     )
-    parser.add_argument("old", metavar="OLD", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("old", metavar="OLD", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
     parser.add_argument("new", metavar="NEW", help="another")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
     add_state_options(parser)

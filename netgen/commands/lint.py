@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
         "What Caffe accepts and people regret, in one phase of a network. Exit code 1 if there is any.",
         command=True,
     )
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
     parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="a rule; may be given again")

@@ -23,7 +23,7 @@ def run(words: list[str]) -> int:
     parser = parser_for(
         "report SRC [key=value ...]", "The shapes and the cost of one phase of a network.", command=True
     )
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
     parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
     parser.add_argument(
         "--format", choices=FORMATS, help="text (default), json, csv or markdown; -o tells by the ending"

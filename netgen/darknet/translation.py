@@ -1,0 +1,183 @@
+"""A network under translation: what each Darknet layer put out, and the verbs that its sections write Caffe with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netgen.builder import Net
+from netgen.graph import Fields
+
+if TYPE_CHECKING:
+    from netgen.darknet.cfg import Section
+    from netgen.layers.base import Shape
+
+Image = tuple[int, int, int]
+Arrays = dict[str, Any]
+"""numpy arrays, float32, by the letter of their run or by "layer:index"."""
+Place = Callable[[Arrays, bool], Arrays]
+
+
+class Value(NamedTuple):
+    """What a Darknet layer puts out."""
+
+    blob: str
+    shape: Image | None
+    """Channels, height and width; None where Darknet knows only the number of values."""
+    outputs: int
+    """The number of values of one image."""
+    flat: bool = False
+    """Whether the blob is N x outputs rather than N x C x H x W."""
+
+
+class Stored(NamedTuple):
+    """What a weights file holds of one layer."""
+
+    runs: tuple[tuple[str, int], ...]
+    """Letter and length of each run of floats, in order: b biases, s scales, m mean, v variance, w weights."""
+    place: Place
+    """Gives Caffe's arrays by "layer:index" for the runs by letter, and whether connected weights are transposed."""
+    shares: int | None = None
+    """The index of the layer whose runs it takes, and which the file holds in its stead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A detection head, whose own arithmetic is left out: ``blob`` holds what it reads.
+
+    ``anchors`` are those of this head, as pairs of width and height: for yolo and gaussian_yolo in pixels of the net's
+    input, for region in cells. ``num`` boxes at each place have ``coords`` + 1 + ``classes`` channels, 9 + ``classes``
+    in gaussian_yolo. ``options`` are the further keys that decoding goes by, by Darknet's names.
+    """
+
+    index: int
+    type: str
+    line: int
+    blob: str
+    shape: Image | None
+    classes: int
+    coords: int
+    num: int
+    anchors: tuple[tuple[float, float], ...]
+    mask: tuple[int, ...]
+    options: Mapping[str, Any]
+
+
+class Translation:
+    """The Caffe network so far, and the Darknet layers that it stands for."""
+
+    def __init__(self, name: str, forks: bool) -> None:
+        self.net = Net(name)
+        self.forks = forks
+        self.values: list[Value] = []
+        self.heads: list[Head] = []
+        self.stored: dict[int, Stored] = {}
+        self.fixed: dict[str, tuple[Shape, Sequence[float]]] = {}
+        """Weights that no file holds: their shape, and a value for each cell of the last two axes, or one for all."""
+        self.unusual_types: dict[str, str] = {}
+        """Types that no stock Caffe takes, with the section of the first layer of each."""
+        self.notes: list[str] = []
+        self.stem = ""
+        self.owned: set[str] = set()
+        self._noted: set[tuple[str, str]] = set()
+        self._images: dict[str, str] = {}
+
+    def begin(self, stem: str, section: Section) -> None:
+        """From here on layers belong to this section, and their names begin with ``stem``."""
+        self.stem = stem
+        self.section = section
+
+    @property
+    def index(self) -> int:
+        """The index of the Darknet layer that is translated now."""
+        return len(self.values)
+
+    def note(self, text: str, key: str = "") -> None:
+        """Remark on the section of now, if it is the first of its type that this is true of."""
+        if (self.section.type, text) in self._noted:
+            return
+        self._noted.add((self.section.type, text))
+        option = self.section.options.get(key)
+        line = option.line if option else self.section.line
+        self.notes.append(f"{self.section.path}:{line}: [{self.section.type}] {text}")
+
+    # Layers
+
+    def add(self, type: str, bottoms: str | Sequence[str], suffix: str = "", **fields: Any) -> str:
+        """Add a layer with a top of its own, named by the section and the suffix; returns the top."""
+        name = f"{self.stem}/{suffix}" if suffix else self.stem
+        self.net.layer(type, name=name, bottom=bottoms, top=name, **_given(fields))
+        self.owned.add(name)
+        return name
+
+    def change(self, type: str, blob: str, suffix: str, **fields: Any) -> str:
+        """Add a layer in place where the blob belongs to this section's layer alone, else one with its own top."""
+        if blob not in self.owned or blob.partition("/")[0] != self.stem:
+            return self.add(type, blob, suffix, **fields)
+        self.net.layer(type, name=f"{self.stem}/{suffix}", bottom=blob, in_place=True, **_given(fields))
+        return blob
+
+    def unusual(self, type: str) -> str:
+        """The type, which no stock Caffe has: the notes will tell of it."""
+        self.unusual_types.setdefault(type, str(self.section))
+        return type
+
+    def batch_norm(self, blob: str) -> tuple[str, Place]:
+        """BatchNorm and Scale, in place where they may be; the blob, and how their weights come from the runs."""
+        norm, scale = f"{self.stem}/bn", f"{self.stem}/scale"
+        blob = self.change("Scale", self.change("BatchNorm", blob, "bn"), "scale", bias_term=True)
+        self.fixed[f"{norm}:2"] = ((1,), (1.0,))
+
+        def place(runs: Arrays, _: bool) -> Arrays:
+            # pjreddie's batchnorm sections store no biases, and add none.
+            bias = runs["b"] if "b" in runs else 0 * runs["s"]
+            return {f"{norm}:0": runs["m"], f"{norm}:1": runs["v"], f"{scale}:0": runs["s"], f"{scale}:1": bias}
+
+        return blob, place
+
+    def reshape(self, blob: str, suffix: str, *dims: int) -> str:
+        """The blob with other sizes behind the batch."""
+        return self._shared(self.add("Reshape", blob, suffix, shape={"dim": (0, *dims)}))
+
+    def split(self, blob: str, suffix: str, axis: int, points: Sequence[int]) -> list[str]:
+        """The parts of a blob between the points on an axis."""
+        name = f"{self.stem}/{suffix}"
+        tops = [f"{name}{i}" for i in range(len(points) + 1)]
+        self.net.layer("Slice", name=name, bottom=blob, top=tops, axis=axis, slice_point=list(points))
+        self.owned.update(tops)
+        return tops
+
+    def cut(self, blob: str, suffix: str, axis: int, size: int, begin: int, end: int) -> str:
+        """The part of a blob from ``begin`` to ``end`` on an axis of ``size``."""
+        if (begin, end) == (0, size):
+            return blob
+        tops = self.split(blob, suffix, axis, [point for point in (begin, end) if 0 < point < size])
+        wanted = tops.pop(1 if begin else 0)
+        # What nobody reads would become an output of the net.
+        self.net.layer("Silence", name=f"{self.stem}/{suffix}/rest", bottom=tops, top=())
+        return wanted
+
+    # Values
+
+    def image(self, value: Value) -> str:
+        """The blob of a value with 4 axes."""
+        if not value.flat:
+            return value.blob
+        assert value.shape is not None
+        if value.blob not in self._images:
+            self._images[value.blob] = self.reshape(value.blob, "image", *value.shape)
+        return self._images[value.blob]
+
+    def vector(self, value: Value) -> str:
+        """The blob of a value with 2 axes."""
+        return value.blob if value.flat else self._shared(self.add("Flatten", value.blob, "flat"))
+
+    def _shared(self, blob: str) -> str:
+        # Caffe's Reshape and Flatten share their bottom's memory: what works in place would change both.
+        self.owned.discard(blob)
+        return blob
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: Fields(value) if isinstance(value, dict) else value for name, value in fields.items() if value != ()}

@@ -1,0 +1,64 @@
+"""Networks with weights against what Darknet itself computes, layer by layer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netgen
+
+SHARED = os.environ.get("NETGEN_SHARED")
+FOLDER = Path(SHARED or "") / "truth/darknet/forward"
+CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encoding="utf-8"))["cases"] if SHARED else []
+FEED_FORWARD = [case for case in CASES if "recurrent" not in case["flags"]]
+
+# What these blobs hold is before the head's own arithmetic; and a cost puts out nothing.
+HEADS = ("yolo", "gaussian_yolo", "region", "detection", "cost")
+
+TOLERANCE = 1e-4
+"""Of the layer's largest value: README.md of the data, for sqrt(variance + 1e-5) against pjreddie's CPU code."""
+
+RUN: Callable[..., Any] | None = getattr(netgen, "run", None)
+
+pytestmark = pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
+
+
+@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
+@pytest.mark.parametrize("forks", [False, True], ids=["plain", "forks"])
+@pytest.mark.parametrize("case", FEED_FORWARD, ids=lambda case: case["name"])
+def test_the_numbers(case: dict[str, Any], forks: bool) -> None:
+    if "quirk" in case["flags"] and "lrn" not in case["name"]:
+        pytest.skip(f"a fault of Darknet's own CPU code: {case['note']}")
+    if "tiny_variance" in case["flags"] and case["build"] == "pjreddie":
+        pytest.skip(
+            "pjreddie's CPU code adds 1e-6 to the deviation, and its GPU code 1e-5 to the variance, as Caffe does"
+        )
+    path = FOLDER / case["name"]
+    made = netgen.load_darknet(f"{path}.cfg", f"{path}.weights", forks=forks)
+    truth = np.load(f"{path}.npz")
+    assert RUN is not None
+    blobs = RUN(made.net, {"data": truth["in"][None]}, made.weights, blobs="all")
+    for layer in made.layers:
+        if layer.type not in HEADS:
+            wanted = truth[f"out:{layer.index}"].ravel()
+            error = np.abs(blobs[layer.blob].ravel() - wanted).max()
+            assert error <= TOLERANCE * np.abs(wanted).max(), (layer.index, layer.type)
+
+
+@pytest.mark.parametrize("case", FEED_FORWARD, ids=lambda case: case["name"])
+def test_every_weight_has_the_shape_that_caffe_gives_it(case: dict[str, Any]) -> None:
+    path = FOLDER / case["name"]
+    made = netgen.load_darknet(f"{path}.cfg", f"{path}.weights")
+    wanted = {
+        f"{each.layer.name}:{i}": shape
+        for each in netgen.analyze(made.net).layers
+        for i, shape in enumerate(each.weights)
+    }
+    assert {name: array.shape for name, array in made.weights.items()} == wanted
+    assert {array.dtype.name for array in made.weights.values()} <= {"float32"}
