@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,3 +64,44 @@ def test_every_weight_has_the_shape_that_caffe_gives_it(case: dict[str, Any]) ->
     }
     assert {name: array.shape for name, array in made.weights.items()} == wanted
     assert {array.dtype.name for array in made.weights.values()} <= {"float32"}
+
+
+def yolov3_tiny(folder: Path, record: dict[str, Any]) -> tuple[Path, Path]:
+    """The cfg and the weights that the record was made with, by its recipe (README.md of the data)."""
+    cfg = Path(SHARED or "") / "corpus/darknet" / str(record["corpus_cfg"])
+    data = [struct.pack("<3iQ", 0, 2, 0, 0)]
+    for layer in netgen.load_darknet(cfg).layers:
+        runs = dict(layer.runs)
+        if runs:
+            random = np.random.RandomState(record["seed"] + layer.index)
+            n, inputs = runs["b"], runs["w"] // runs["b"]
+            arrays = [0.1 * random.standard_normal(n)]
+            if "s" in runs:
+                mean, variance = (np.asarray(each) for each in record["calibration"][str(layer.index)])
+                arrays += [
+                    1 + 0.1 * random.standard_normal(n),
+                    mean + 0.1 * np.sqrt(variance) * random.standard_normal(n),
+                    variance * (0.8 + 0.4 * random.random_sample(n)),
+                ]
+            arrays.append(random.standard_normal(n * inputs) * np.sqrt(2.0 / inputs))
+            data += [array.astype("<f4").tobytes() for array in arrays]
+    weights = folder / "yolov3-tiny.weights"
+    weights.write_bytes(b"".join(data))
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == record["weights"]["sha256"]
+    return cfg, weights
+
+
+@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
+def test_the_whole_of_yolov3_tiny(tmp_path: Path) -> None:
+    text = (FOLDER.parent / "nets/yolov3-tiny.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    made = netgen.load_darknet(*yolov3_tiny(tmp_path, record))
+    image = np.random.RandomState(record["seed"] - 1).random_sample((3, 416, 416)).astype(np.float32)
+    assert RUN is not None
+    blobs = RUN(made.net, {"data": image[None]}, made.weights, blobs="all")
+    for build in record["builds"].values():
+        for truth in build["layers"]:
+            if truth["type"] != "yolo":
+                values = blobs[made.blobs[truth["i"]]].ravel()[truth["idx"]]
+                error = np.abs(values - np.array(truth["val"])).max()
+                assert error <= TOLERANCE * max(abs(truth["min"]), abs(truth["max"])), truth["i"]

@@ -175,6 +175,8 @@ def local(t: Translation, section: Section, before: Value) -> Value:
     channels, height, width = image_of(section, before)
     filters, size = section.integer("filters", 1, least=1), section.integer("size", 1, least=1)
     stride, pad = section.integer("stride", 1, least=1), section.integer("pad", 0, least=0)
+    if min(height, width) < size:
+        raise section.error(f"has filters of {size}x{size}, larger than the {height}x{width} it reads", "size")
     # Darknet counts the places as with a pad of (size - 1)/2, and reads with the pad that is given.
     shape = (filters, *windows(section, (height, width), 0, 1 if pad else size, (stride, stride)))
     if windows(section, (height, width), 2 * pad, size, (stride, stride)) != shape[1:]:

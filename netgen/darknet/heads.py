@@ -39,9 +39,7 @@ def _masked(t: Translation, section: Section, before: Value, per_box: int) -> Va
         if not 0 <= each < max(total, len(given)):
             raise section.error(f"mask must name anchors 0 to {max(total, len(given)) - 1}, got {each}", "mask")
     mask = mask or range(total)
-    options = _options(
-        section, scale_x_y=1.0, new_coords=0, nms_kind="", beta_nms=0.6, objectness_smooth=0, letter_box=0
-    )
+    options = _options(section, scale_x_y=1.0, new_coords=0, nms_kind="", beta_nms=0.6)
     anchors = tuple(given[each] if each < len(given) else _UNSET for each in mask)
     _keep(t, section, before, classes, per_box, boxes, anchors, mask, options)
     return before

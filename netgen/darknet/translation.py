@@ -46,9 +46,10 @@ class Stored(NamedTuple):
 class Head:
     """A detection head, whose own arithmetic is left out: ``blob`` holds what it reads.
 
-    ``anchors`` are those of this head, as pairs of width and height: for yolo and gaussian_yolo in pixels of the net's
-    input, for region in cells. ``num`` boxes at each place have ``coords`` + 1 + ``classes`` channels, 9 + ``classes``
-    in gaussian_yolo. ``options`` are the further keys that decoding goes by, by Darknet's names.
+    Each of ``num`` boxes at a place has ``coords`` (8 for gaussian_yolo, each with its deviation), an objectness and
+    ``classes`` channels. ``anchors`` are those of this head, width and height: for yolo and gaussian_yolo in pixels of
+    the net's input, for region in cells, for detection none. ``mask`` are their numbers among all. ``options`` are the
+    further keys that decoding goes by, by Darknet's names. A ``softmax`` with a tree is one, too, with ``tree`` alone.
     """
 
     index: int
@@ -81,6 +82,7 @@ class Translation:
         self.stem = ""
         self.owned: set[str] = set()
         self._noted: set[tuple[str, str]] = set()
+        self._times: dict[str, int] = {}
         self._images: dict[str, str] = {}
 
     def begin(self, stem: str, section: Section) -> None:
@@ -106,7 +108,7 @@ class Translation:
 
     def add(self, type: str, bottoms: str | Sequence[str], suffix: str = "", **fields: Any) -> str:
         """Add a layer with a top of its own, named by the section and the suffix; returns the top."""
-        name = f"{self.stem}/{suffix}" if suffix else self.stem
+        name = self._free(suffix)
         self.net.layer(type, name=name, bottom=bottoms, top=name, **_given(fields))
         self.owned.add(name)
         return name
@@ -142,7 +144,7 @@ class Translation:
 
     def split(self, blob: str, suffix: str, axis: int, points: Sequence[int]) -> list[str]:
         """The parts of a blob between the points on an axis."""
-        name = f"{self.stem}/{suffix}"
+        name = self._free(suffix)
         tops = [f"{name}{i}" for i in range(len(points) + 1)]
         self.net.layer("Slice", name=name, bottom=blob, top=tops, axis=axis, slice_point=list(points))
         self.owned.update(tops)
@@ -157,6 +159,12 @@ class Translation:
         # What nobody reads would become an output of the net.
         self.net.layer("Silence", name=f"{self.stem}/{suffix}/rest", bottom=tops, top=())
         return wanted
+
+    def _free(self, suffix: str) -> str:
+        """The name of a layer with this suffix, with a number where there is one already."""
+        name = f"{self.stem}/{suffix}" if suffix else self.stem
+        self._times[name] = times = self._times.get(name, 0) + 1
+        return name if times == 1 else f"{name}_{times}"
 
     # Values
 

@@ -1,0 +1,155 @@
+"""Darknet's weights files: headers, partial files, what is too short or too long, and where the floats go."""
+
+from __future__ import annotations
+
+import random
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netgen
+
+CFG = """
+[net]
+width=4
+height=4
+channels=2
+[convolutional]
+batch_normalize=1
+filters=3
+size=3
+pad=1
+activation=leaky
+[maxpool]
+size=2
+stride=2
+[connected]
+output=5
+activation=linear
+"""
+FLOATS = 4 * 3 + 3 * 2 * 9 + 5 + 5 * 12  # b s m v and w of the convolution, b and w of the inner product
+LONG = struct.pack("<3iQ", 0, 2, 0, 7)
+SHORT = struct.pack("<3iI", 0, 1, 0, 7)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "t.cfg").write_text(CFG, encoding="utf-8")
+    return tmp_path
+
+
+def load(
+    folder: Path, header: bytes, floats: int, name: str = "t.weights", cutoff: int | None = None
+) -> netgen.Darknet:
+    (folder / name).write_bytes(header + np.arange(floats, dtype="<f4").tobytes())
+    return netgen.load_darknet(folder / "t.cfg", folder / name, cutoff=cutoff)
+
+
+@pytest.mark.parametrize("header", [LONG, SHORT], ids=["20 bytes", "16 bytes"])
+def test_the_floats_go_where_caffe_has_them(folder: Path, header: bytes) -> None:
+    weights = load(folder, header, FLOATS).weights
+    assert {name: array.shape for name, array in weights.items()} == {
+        "conv0:0": (3, 2, 3, 3),
+        "conv0/bn:0": (3,),
+        "conv0/bn:1": (3,),
+        "conv0/bn:2": (1,),
+        "conv0/scale:0": (3,),
+        "conv0/scale:1": (3,),
+        "fc2:0": (5, 12),
+        "fc2:1": (5,),
+    }
+    # Biases, scales, mean, variance, weights; the connected layer's biases, then its weights.
+    assert weights["conv0/scale:1"].tolist() == [0, 1, 2]
+    assert weights["conv0/scale:0"].tolist() == [3, 4, 5]
+    assert weights["conv0/bn:0"].tolist() == [6, 7, 8]
+    assert weights["conv0/bn:1"].tolist() == [9, 10, 11]
+    assert weights["conv0/bn:2"].tolist() == [1]
+    assert weights["conv0:0"].ravel().tolist() == list(range(12, 66))
+    assert weights["fc2:1"].tolist() == list(range(66, 71))
+    assert weights["fc2:0"].ravel().tolist() == list(range(71, 131))
+
+
+@pytest.mark.parametrize("length", [16, 20])
+def test_transposed_weights_have_a_header_of_either_length(folder: Path, length: int) -> None:
+    # pjreddie's build reads 16 bytes where the version says that connected weights are transposed, AlexeyAB's 20.
+    header = struct.pack("<3iQ", 1001, 0, 0, 0)[:length]
+    weights = load(folder, header, FLOATS).weights
+    assert weights["fc2:0"].tolist() == np.arange(71, 131).reshape(12, 5).T.tolist()
+
+
+def test_a_partial_file_says_by_its_name_how_many_layers_it_holds(folder: Path) -> None:
+    made = load(folder, LONG, 66, "t.conv.1")
+    assert sorted(made.weights) == [
+        "conv0/bn:0", "conv0/bn:1", "conv0/bn:2", "conv0/scale:0", "conv0/scale:1", "conv0:0",
+    ]  # fmt: skip
+    assert made.notes[-1] == (
+        f"{folder}/t.conv.1: holds the weights of the layers before [maxpool] ({folder}/t.cfg:12); those from layer 1 "
+        "on have none"
+    )
+    assert sorted(load(folder, LONG, 66, cutoff=2).weights) == sorted(made.weights)
+
+
+REFUSALS: dict[str, tuple[int, dict[str, Any], str]] = {
+    "a part": (66, {}, "is too short by 65 floats at layer 2, [connected] ({}:15), which needs 65 (b5 w60); it ends "
+               "before layer 2: give cutoff=2 if it is such a part"),
+    "too short": (130, {}, "is too short by 1 floats at layer 2, [connected] ({}:15), which needs 65 (b5 w60); the "
+                  "weights are of another cfg, or cut off"),
+    "shorter": (65, {}, "is too short by 1 floats at layer 0, [convolutional] ({}:6), which needs 66 (b3 s3 m3 v3 w54);"),
+    "too long": (133, {}, "is too long by 2 floats behind layer 2, [connected] ({}:15); the weights are of another cfg"),
+    "a whole file as a part": (131, {"cutoff": 1}, "is too long by 65 floats behind layer 0, [convolutional] ({}:6)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_file_of_another_length(folder: Path, name: str) -> None:
+    floats, options, message = REFUSALS[name]
+    with pytest.raises(netgen.NetgenError) as error:
+        load(folder, LONG, floats, **options)
+    assert str(error.value).startswith(f"{folder}/t.weights: {message.format(f'{folder}/t.cfg')}")
+
+
+def test_what_is_no_weights_file(folder: Path) -> None:
+    path = folder / "t.weights"
+    for content, message in (
+        (b"", "is no weights file: its header has 16 bytes or more, got 0 bytes"),
+        (CFG.encode(), "is no weights file: its version would be "),
+        (LONG + b"abc", "is damaged: behind its header are 3 bytes, which are no whole floats"),
+        (LONG[:18], "is no weights file: its header has 20 bytes, got 18 bytes"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(netgen.NetgenError) as error:
+            netgen.load_darknet(folder / "t.cfg", path)
+        assert message in str(error.value)
+    with pytest.raises(netgen.UsageError, match="no such file"):
+        netgen.load_darknet(folder / "t.cfg", folder / "none")
+    with pytest.raises(netgen.UsageError, match="this is a directory"):
+        netgen.load_darknet(folder / "t.cfg", folder)
+    with pytest.raises(netgen.UsageError, match=r"cutoff must lie in 1\.\.3, the layers of the cfg, got 4"):
+        load(folder, LONG, FLOATS, cutoff=4)
+
+
+def test_weights_that_are_left_out_when_loading_are_refused(folder: Path) -> None:
+    (folder / "t.cfg").write_text(CFG + "dontload=1\n", encoding="utf-8")
+    with pytest.raises(netgen.ParseError, match=r"t\.cfg:18:10: \[connected\] dontload leaves weights out"):
+        load(folder, LONG, FLOATS)
+
+
+def test_a_damaged_file_is_read_or_refused(folder: Path) -> None:
+    chance = random.Random(7)
+    whole = LONG + np.arange(FLOATS, dtype="<f4").tobytes()
+    refused = 0
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(min(len(data), 30))] = chance.randrange(256)
+        data = data[: chance.choice((len(data), chance.randrange(len(data))))]
+        (folder / "t.weights").write_bytes(data + b"\0" * chance.choice((0, 0, 4)))
+        try:
+            made = netgen.load_darknet(folder / "t.cfg", folder / "t.weights")
+            assert len(made.weights) == 8
+        except netgen.NetgenError:
+            refused += 1
+    assert 100 < refused < 300
