@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netgen.filling import fill_weights
     from netgen.folding import fold
     from netgen.darknet import Darknet, load_darknet
+    from netgen.darknet import Darknet, export_darknet, load_darknet
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
     from netgen.mirror import Mirror, to_torch
@@ -57,6 +58,7 @@ __all__ = [
     "block",
     "build",
     "expected_weights",
+    "export_darknet",
     "fill_weights",
     "fold",
     "infer_shapes",
@@ -86,6 +88,7 @@ _LATER = {
     "Variants": "netgen.sweeping.variants",
     "analyze": "netgen.analysis",
     "expected_weights": "netgen.weights",
+    "export_darknet": "netgen.darknet",
     "fill_weights": "netgen.filling",
     "fold": "netgen.folding",
     "infer_shapes": "netgen.shapes",

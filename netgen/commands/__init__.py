@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "compare",
     "fold": "fold",
     "import": "importing",
+    "export": "exporting",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""

@@ -2,9 +2,11 @@
 
 ``cfg`` reads the text, ``table`` names the translator of each section, ``load`` walks them, ``weights`` reads the
 floats. The translators are in files by what they do: convolutions, pooling, joins, moving, plain, activations, heads.
+``export`` goes the other way, with the translators of Caffe's types in ``sections`` and ``cuts``.
 """
 
+from netgen.darknet.export import export_darknet
 from netgen.darknet.load import Darknet, DarknetLayer, load_darknet
 from netgen.darknet.translation import Head
 
-__all__ = ["Darknet", "DarknetLayer", "Head", "load_darknet"]
+__all__ = ["Darknet", "DarknetLayer", "Head", "export_darknet", "load_darknet"]

@@ -1,0 +1,94 @@
+"""Pooling and Slice for Darknet: what is read of them later decides which section they become."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netgen.darknet.export import Export, Gate, Part, Window
+from netgen.errors import NetgenError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netgen.layers.base import Shape
+    from netgen.shapes import ShapedLayer
+
+
+def strides(stride: Sequence[int]) -> dict[str, int]:
+    """The keys of a stride down and to the right."""
+    return {"stride": stride[0]} if stride[0] == stride[1] else {"stride_x": stride[1], "stride_y": stride[0]}
+
+
+def pooling(export: Export, shaped: ShapedLayer) -> None:
+    """The global mean, or windows that wait for what is cut off them."""
+    kind: Any = shaped.kind
+    (blob,), top, (bottom,) = shaped.layer.bottoms, shaped.layer.tops[0], shaped.bottoms
+    kernel, stride, pad = kind._window(bottom)
+    pool, outs = kind.fields["pool"], _sides(shaped.tops[0])
+    if pool == "AVE" and kernel == bottom[2:] and pad == (0, 0) and outs == (1, 1):
+        export.read(blob)
+        export.add("avgpool", top)
+        return
+    if len(shaped.tops) > 1 or kernel[0] != kernel[1] or pool not in ("MAX", "AVE"):
+        raise NetgenError("Darknet pools the maximum or mean of square windows, and gives no positions")
+    export.later[top] = Window(blob, pool, kernel, stride, pad, (0, 0), outs)
+
+
+def crop(export: Export, shaped: ShapedLayer) -> None:
+    """The windows of a Pooling that a Crop leaves."""
+    blob, window = shaped.layer.bottoms[0], export.later.get(shaped.layer.bottoms[0])
+    if not isinstance(window, Window) or shaped.kind.fields["axis"] not in (2, -2):
+        raise NetgenError("Darknet crops its input alone; behind a Pooling a Crop of height and width is its padding")
+    offsets = shaped.kind.fields["offset"] or (0,)
+    first = (window.first[0] + offsets[0], window.first[1] + offsets[-1])
+    export.later[shaped.layer.tops[0]] = window._replace(first=first, outs=_sides(shaped.tops[0]))
+    export.readers[blob] -= 1
+
+
+def slice_(export: Export, shaped: ShapedLayer) -> None:
+    """Parts of the channels, or of a Pooling's windows."""
+    kind: Any = shaped.kind
+    (blob,), (bottom,) = shaped.layer.bottoms, shaped.bottoms
+    axis = (kind.fields["axis"] if "slice_dim" not in kind.given else kind.given["slice_dim"]) % len(bottom)
+    window, begin = export.later.get(blob), 0
+    for top, shape in zip(shaped.layer.tops, shaped.tops, strict=True):
+        if isinstance(window, Window) and axis in (2, 3):
+            first, side = list(window.first), axis - 2
+            first[side] += begin
+            export.later[top] = window._replace(first=(first[0], first[1]), outs=_sides(shape))
+        elif axis == 1:
+            export.later[top] = Part(blob, begin, begin + shape[1])
+        else:
+            raise NetgenError("Darknet takes parts of the channels alone")
+        begin += shape[axis]
+
+
+def materialize(export: Export, blob: str, what: Window | Part | Gate) -> None:
+    """Write the section of a blob that is read now."""
+    if isinstance(what, Gate):
+        raise NetgenError("Darknet has BNLL only within mish, x tanh(BNLL(x))")
+    if isinstance(what, Part):
+        total, size = export.shapes[what.source][1], what.end - what.begin
+        if total % size or what.begin % size:
+            raise NetgenError(f"reads channels {what.begin} to {what.end} of {total}; Darknet's groups are equal parts")
+        export.add("route", blob, layers=export.index(what.source), groups=total // size, group_id=what.begin // size)
+        return
+    sides = export.shapes[what.source][2:]
+    before = {pad - first * step for pad, first, step in zip(what.pad, what.first, what.stride, strict=True)}
+    for padding in (2 * min(before), 2 * min(before) + 1):
+        outs = tuple(
+            (side + padding - what.kernel[0]) // step + 1 for side, step in zip(sides, what.stride, strict=True)
+        )
+        exact = what.pool == "MAX" or (what.pad == (0, 0) and padding < 2)
+        if len(before) == 1 and padding >= 0 and outs == what.outs and exact:
+            export.read(what.source)
+            options: dict[str, Any] = {"size": what.kernel[0], **strides(what.stride)}
+            if padding != what.kernel[0] - 1:
+                options["padding"] = padding
+            export.add("maxpool" if what.pool == "MAX" else "local_avgpool", blob, **options)
+            return
+    raise NetgenError(f"reads windows {what.kernel[0]}x{what.kernel[1]} whose padding no Darknet pooling has")
+
+
+def _sides(shape: Shape) -> tuple[int, int]:
+    return shape[2], shape[3]

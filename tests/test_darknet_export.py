@@ -1,0 +1,173 @@
+"""Caffe networks as Darknet's files: what was imported comes back, and what Darknet cannot express is named."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netgen
+from netgen.cli import main
+
+SHARED = os.environ.get("NETGEN_SHARED")
+FOLDER = Path(SHARED or "") / "truth/darknet/forward"
+CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encoding="utf-8"))["cases"] if SHARED else []
+RUN: Callable[..., Any] | None = getattr(netgen, "run", None)
+
+# What comes back with other floats: norms that become a part of their convolution, weights that are shared, stored the
+# other way round or fixed.
+OTHER_FLOATS = ("upsample_negative", "batchnorm", "antialiasing", "share_index", "flipped", "transposed_header")
+# What is made of layers that Darknet has no sections for.
+NOT_BACK = (
+    "act_other", "act_swish_mish", "act_mish_large", "act_gelu", "norm_chan", "maxpool_depth", "softmax_groups", "softmax_on_map",
+    "channels_fewer", "channels_more", "alpha_beta", "spatial", "weights_", "reorg3d", "crop", "scale_channels_wh",
+    "l2norm",
+)  # fmt: skip
+
+
+def small() -> netgen.Net:
+    return netgen.Net("small").input(1, 3, 8, 8)
+
+
+@pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "recurrent" not in case["flags"]], ids=lambda case: case["name"]
+)
+def test_there_and_back(case: dict[str, Any], tmp_path: Path) -> None:
+    path, prefix = FOLDER / case["name"], tmp_path / "back"
+    made = netgen.load_darknet(f"{path}.cfg", f"{path}.weights", forks=True)
+    if any(each in case["name"] for each in NOT_BACK):
+        with pytest.raises(netgen.NetgenError, match=r"^layer '\w+/?.*' \(\w+\): "):
+            netgen.export_darknet(made.net, prefix, made.weights)
+        assert list(tmp_path.iterdir()) == []
+        return
+    netgen.export_darknet(made.net, prefix, made.weights)
+    if not any(each in case["name"] for each in OTHER_FLOATS):
+        old = Path(f"{path}.weights").read_bytes()[case["header"]["bytes"] :]
+        assert Path(f"{prefix}.weights").read_bytes()[20:] == old
+    again = netgen.load_darknet(f"{prefix}.cfg", f"{prefix}.weights", forks=True)
+    assert netgen.analyze(again.net).totals()["macs"] == netgen.analyze(made.net).totals()["macs"]
+    if RUN is not None and made.layers[-1].type not in ("route", "cost"):
+        image = {"data": np.load(f"{path}.npz")["in"][None]}
+        first, second = (
+            RUN(each.net, image, each.weights, blobs="all")[each.layers[-1].blob].ravel() for each in (made, again)
+        )
+        # Norms with other statistics may round otherwise.
+        assert np.abs(first - second).max() <= 1e-5 * np.abs(first).max()
+
+
+def test_peleenet_comes_back_with_its_cost(tmp_path: Path) -> None:
+    net = netgen.build("peleenet")
+    netgen.export_darknet(net, tmp_path / "peleenet")
+    again = netgen.load_darknet(tmp_path / "peleenet.cfg")
+    assert netgen.analyze(again.net).totals()["macs"] == netgen.analyze(net).totals()["macs"] == 507757568
+    assert again.notes == ()
+    assert not (tmp_path / "peleenet.weights").exists()
+
+
+def test_norms_become_what_darknet_has(tmp_path: Path) -> None:
+    net = small().conv(2, 1, bias_term=True, name="c").layer("BatchNorm", name="b", eps=1e-3, in_place=True)
+    net.layer("Scale", name="s", in_place=True, bias_term=True).relu(negative_slope=0.1)
+    chance = np.random.RandomState(3)
+    shapes = {"c:0": (2, 3, 1, 1), "c:1": (2,), "b:0": (2,), "b:1": (2,), "b:2": (1,), "s:0": (2,), "s:1": (2,)}
+    weights = {name: (chance.rand(*shape) + 0.5).astype("float32") for name, shape in shapes.items()}
+    netgen.export_darknet(net, tmp_path / "n", weights)
+    assert (tmp_path / "n.cfg").read_text(encoding="utf-8") == (
+        "[net]\nbatch=1\nsubdivisions=1\nwidth=8\nheight=8\nchannels=3\n\n"
+        "[convolutional]\nbatch_normalize=1\nfilters=2\nsize=1\nstride=1\npad=1\nactivation=leaky\n"
+    )
+    back = netgen.load_darknet(tmp_path / "n.cfg", tmp_path / "n.weights").weights
+    x = chance.rand(3)
+    factor = weights["b:2"]
+    norm = (weights["c:0"][:, :, 0, 0] @ x + weights["c:1"] - weights["b:0"] / factor) / np.sqrt(
+        weights["b:1"] / factor + 1e-3
+    )
+    wanted = norm * weights["s:0"] + weights["s:1"]
+    mean, variance = back["conv0/bn:0"], back["conv0/bn:1"]
+    norm = (back["conv0:0"][:, :, 0, 0] @ x - mean) / np.sqrt(variance + 1e-5)
+    # float32, of values near 1
+    np.testing.assert_allclose(norm * back["conv0/scale:0"] + back["conv0/scale:1"], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_scale_without_a_norm_goes_into_the_weights(tmp_path: Path) -> None:
+    net = small().conv(2, 1, bias_term=True, name="c").layer("Scale", name="s", in_place=True, bias_term=True)
+    weights = {"c:0": np.arange(6.0).reshape(2, 3, 1, 1), "c:1": [1, 2], "s:0": [10, 20], "s:1": [5, 6]}
+    netgen.export_darknet(net, tmp_path / "n", {name: np.asarray(each, "float32") for name, each in weights.items()})
+    back = netgen.load_darknet(tmp_path / "n.cfg", tmp_path / "n.weights").weights
+    assert back["conv0:0"].ravel().tolist() == [0, 10, 20, 60, 80, 100]
+    assert back["conv0:1"].tolist() == [15, 46]
+
+
+def test_sections_read_the_layer_before_or_a_route(tmp_path: Path) -> None:
+    net = small().conv(4, 3, name="a").conv(4, 3, name="b")
+    net.layer("Convolution", name="c", bottom="a", num_output=4, kernel_size=[1]).eltwise(["b", "c"], name="sum")
+    netgen.export_darknet(net, tmp_path / "n")
+    text = (tmp_path / "n.cfg").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line[:1] == "[" or line[:6] in ("layers", "from=1", "from=3")] == [
+        "[net]", "[convolutional]", "[convolutional]", "[route]", "layers=0", "[convolutional]", "[shortcut]", "from=1",
+    ]  # fmt: skip
+
+
+REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
+    "a type": (lambda net: net.layer("LRN", name="n"), "layer 'n' (LRN): Darknet has no section for this type; cut the network before it"),
+    "two inputs": (lambda net: net.input(1, 3, 8, 8, name="y"), "layer 'y' (Input): Darknet's networks have one input"),
+    "an oblong kernel": (
+        lambda net: net.layer("Convolution", name="c", num_output=2, kernel_h=3, kernel_w=1),
+        "layer 'c' (Convolution): Darknet's convolution has one size, pad and dilation for height and width",
+    ),
+    "a slope": (
+        lambda net: net.conv(2).relu(negative_slope=0.2, name="r"),
+        "layer 'r' (ReLU): Darknet has no activation with {'negative_slope': 0.2}",
+    ),
+    "a scale": (lambda net: net.layer("Scale", name="s"), "layer 's' (Scale): Darknet scales channels behind a convolution"),
+    "a pooling": (
+        lambda net: net.conv(2).layer("Pooling", name="p", kernel_size=3, pad_h=1, pad_w=0),
+        "layer 'p' (Pooling): reads windows 3x3 whose padding no Darknet pooling has",
+    ),
+    "the input again": (
+        lambda net: net.conv(3, name="c").eltwise(["data", "c"], name="e"),
+        "layer 'e' (Eltwise): reads the input 'data', which in Darknet the first layer alone can read",
+    ),
+    "a softmax of a map": (lambda net: net.softmax(name="s"), "layer 's' (Softmax): Darknet's softmax is over all values"),
+    "unequal parts": (
+        lambda net: net.conv(6).layer("Slice", name="s", top=["a", "b"], slice_point=[2]).conv(2, bottom="b", name="c"),
+        "layer 'c' (Convolution): reads channels 2 to 6 of 6; Darknet's groups are equal parts",
+    ),
+    "nothing": (lambda net: net, "the net has no layer that Darknet computes; there is nothing to export"),
+    "bnll": (lambda net: net.conv(2).layer("BNLL", name="b"), "layer 'b' (BNLL): Darknet has BNLL only within mish"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal(name: str, tmp_path: Path) -> None:
+    add, message = REFUSALS[name]
+    net = small()
+    add(net)
+    with pytest.raises(netgen.NetgenError) as error:
+        netgen.export_darknet(net, tmp_path / "n")
+    assert str(error.value).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_network(tmp_path: Path) -> None:
+    net = small().conv(2, 1, name="c")
+    with pytest.raises(netgen.NetgenError, match=r"layer 'c' \(Convolution\): its weights 'c:0' are not there"):
+        netgen.export_darknet(net, tmp_path / "n", {})
+    with pytest.raises(netgen.NetgenError, match="its weights 'c:0' are 2x3 instead of 2x3x1x1"):
+        netgen.export_darknet(net, tmp_path / "n", {"c:0": np.zeros((2, 3))})
+
+
+def test_export_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.prototxt"
+    small().layer("BatchNorm", name="b", in_place=False).save(path)
+    assert main(["export", str(path), "-o", str(tmp_path / "new.cfg")]) == 0
+    assert capsys.readouterr().err == (
+        "note: layer 'b' (BatchNorm): a [batchnorm] of its own is written as AlexeyAB's Darknet reads it\n"
+    )
+    assert [layer.type for layer in netgen.load(tmp_path / "new.cfg").layers] == ["Input", "BatchNorm", "Scale"]
+    assert main(["export", str(path)]) == 2
