@@ -35,8 +35,9 @@ def before_any_program() -> set[str]:
         (["-c", "import netgen"], [*HEAVY, "jinja2"]),
         (["-m", "netgen", "peleenet"], HEAVY),
         (["-m", "netgen", "list"], HEAVY),
+        (["-c", "from netgen.darknet.load import translate; translate('[net]\\ninputs=8\\n[conn]', 't')"], HEAVY),
     ],
-    ids=["import", "peleenet", "list"],
+    ids=["import", "peleenet", "list", "darknet"],
 )
 def test_a_start_is_light(arguments: list[str], unwanted: list[str], before_any_program: set[str]) -> None:
     modules = imported(*arguments) - before_any_program

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from netgen.darknet.translation import Image, Translation
 
 
+FILLER = {"type": "msra"}
+"""What Darknet begins training with: a deviation of sqrt(2 / inputs) (src/convolutional_layer.c)."""
+
+
 def image_of(section: Section, before: Value) -> Image:
     """The sizes of what the section reads; raises where Darknet has only a number of values."""
     if before.shape is None:
@@ -65,7 +69,7 @@ def convolutional(t: Translation, section: Section, before: Value) -> Value:
     blob = t.add(
         "Convolution", blob, num_output=filters, kernel_size=size, group=groups if groups > 1 else (),
         pad=pad * dilation or (), dilation=dilation if dilation > 1 else (), bias_term=() if not norm else False,
-        **_stride(*steps),
+        weight_filler=FILLER, **_stride(*steps),
     )  # fmt: skip
     per_filter = channels // groups * size * size
     binary = section.flag("binary") or section.flag("xnor")
@@ -158,7 +162,9 @@ def connected(t: Translation, section: Section, before: Value) -> Value:
     """An inner product, batch norm, activation; the weights come before the batch norm's arrays in the file."""
     output, inputs = section.integer("output", 1, least=1), before.outputs
     norm = section.flag("batch_normalize")
-    blob = t.add("InnerProduct", before.blob, num_output=output, bias_term=() if not norm else False)
+    blob = t.add(
+        "InnerProduct", before.blob, num_output=output, bias_term=() if not norm else False, weight_filler=FILLER
+    )
     runs = (("b", output), ("w", output * inputs), *((("s", output), ("m", output), ("v", output)) if norm else ()))
     rest = t.batch_norm(blob)[1] if norm else _bias_place(blob)
 
