@@ -154,6 +154,27 @@ def test_a_refusal(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_input_fields_of_older_files_are_inputs(tmp_path: Path) -> None:
+    text = 'input: "data" input_dim: 2 input_dim: 3 input_dim: 6 input_dim: 5 '
+    text += 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 2 stride: 2 } }'
+    notes = netgen.export_darknet(netgen.parse_prototxt(text), tmp_path / "n")
+    assert notes == ("input 'data': the batch of 2 becomes 1",)
+    assert "width=5\nheight=6\nchannels=3\n\n[maxpool]\nsize=2\nstride=2\n" in (tmp_path / "n.cfg").read_text("utf-8")
+    with pytest.raises(netgen.NetgenError, match="input 'b': Darknet's networks have one input"):
+        netgen.export_darknet(netgen.parse_prototxt(f'{text} input: "b" input_dim: [1, 1, 1, 1]'), tmp_path / "n")
+
+
+def test_what_darknet_would_refuse_is_not_written(tmp_path: Path) -> None:
+    # Darknet joins layers of different sizes, and then knows no sizes.
+    net = small().conv(2, name="c").layer("Flatten", name="f").at("c").pool(8, name="p").layer("Flatten", name="g")
+    net.concat(["f", "g"], name="all").layer("Reshape", name="r", shape={"dim": [0, 0, 1, 1]}).conv(4, name="d")
+    with pytest.raises(netgen.NetgenError) as error:
+        netgen.export_darknet(net, tmp_path / "n")
+    assert "Darknet would refuse the network: " in str(error.value)
+    assert "[convolutional] reads an image, and the layer before gives 130 values without sizes" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_weights_of_another_network(tmp_path: Path) -> None:
     net = small().conv(2, 1, name="c")
     with pytest.raises(netgen.NetgenError, match=r"layer 'c' \(Convolution\): its weights 'c:0' are not there"):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netgen.errors import NetgenError
 from netgen.files import write_file
-from netgen.shapes import shape_layers
+from netgen.layers.base import count
+from netgen.shapes import input_shapes, shape_layers
 from netgen.wiring import State
 
 if TYPE_CHECKING:
@@ -79,6 +80,23 @@ class Export:
         self.readers = Counter(name for layer in net.layers for name in layer.bottoms)
         self.notes: list[str] = []
 
+    def begin(self, top: str, shape: Shape) -> None:
+        """The section [net], for the input."""
+        sizes: dict[str, Any] = {"batch": 1, "subdivisions": 1}
+        if self.input is not None:
+            raise NetgenError("Darknet's networks have one input")
+        if len(shape) == 4:
+            sizes |= {"width": shape[3], "height": shape[2], "channels": shape[1]}
+        elif len(shape) == 2:
+            sizes["inputs"] = shape[1]
+        else:
+            raise NetgenError("the input of a Darknet network is N x C x H x W, or N values")
+        if shape[0] != 1:
+            self.notes.append(f"input {top!r}: the batch of {shape[0]} becomes 1")
+        self.input = Section("net", sizes)
+        self.held[top] = -1
+        self.shapes[top] = shape
+
     def add(self, type: str, top: str, takes: str = "", **options: Any) -> Section:
         """A new section, which puts out ``top``."""
         section = Section(type, options, takes=frozenset(takes.split()))
@@ -140,11 +158,29 @@ def export_darknet(
     """
     export = exported(net, weights)
     name = os.fspath(prefix)
+    assert export.input is not None
+    text = "\n".join(section.text() for section in (export.input, *export.sections))
+    _check(export, text, f"{name}.cfg")
     if weights is not None:
         write_file(f"{name}.weights", HEADER + b"".join(floats(section) for section in export.sections))
-    assert export.input is not None
-    write_file(f"{name}.cfg", "\n".join(section.text() for section in (export.input, *export.sections)))
+    write_file(f"{name}.cfg", text)
     return tuple(export.notes)
+
+
+def _check(export: Export, text: str, path: str) -> None:
+    """Read the cfg again: Darknet must take it, and have as many values in each blob as Caffe."""
+    from netgen.darknet.load import translate
+
+    try:
+        values = translate(text, path)[0].values
+    except NetgenError as error:
+        raise NetgenError(f"Darknet would refuse the network: {error}") from None
+    for blob, index in export.held.items():
+        wanted = count(export.shapes[blob], 1)
+        if index >= 0 and values[index].outputs != wanted:
+            raise NetgenError(
+                f"blob {blob!r}: Darknet would have {values[index].outputs} values, and Caffe has {wanted}"
+            )
 
 
 def exported(net: Graph, weights: Mapping[str, Any] | None) -> Export:
@@ -153,6 +189,11 @@ def exported(net: Graph, weights: Mapping[str, Any] | None) -> Export:
 
     export = Export(net, weights)
     layers = shape_layers(net, State())
+    for name, shape in input_shapes(net, {}).items():
+        try:
+            export.begin(name, shape)
+        except NetgenError as error:
+            raise NetgenError(f"input {name!r}: {error}") from None
     silenced: set[str] = set()
     for shaped in layers:
         try:
@@ -166,7 +207,7 @@ def exported(net: Graph, weights: Mapping[str, Any] | None) -> Export:
             raise NetgenError(f"{shaped.layer}: {error}") from None
         export.shapes.update(zip(shaped.layer.tops, shaped.tops, strict=True))
     if export.input is None:
-        raise NetgenError(f"net {net.name!r} has no Input layer, and [net] says the input's sizes; add one")
+        raise NetgenError(f"net {net.name!r} has no input, and [net] says the input's sizes; add an Input layer")
     _finish(export, layers, silenced)
     return export
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.darknet import own
 from netgen.darknet.cuts import crop, pooling, slice_, strides
-from netgen.darknet.export import Export, Gate, Section
+from netgen.darknet.export import Export, Gate
 from netgen.darknet.own import weigh
 from netgen.errors import NetgenError
 
@@ -20,20 +20,8 @@ _EPS = 1e-5  # AlexeyAB's src/blas.c, normalize_cpu
 
 
 def _input(export: Export, shaped: ShapedLayer) -> None:
-    if export.input is not None or len(shaped.tops) != 1:
-        raise NetgenError("Darknet's networks have one input")
-    (shape,) = shaped.tops
-    sizes: dict[str, int] = {"batch": 1, "subdivisions": 1}
-    if len(shape) == 4:
-        sizes |= {"width": shape[3], "height": shape[2], "channels": shape[1]}
-    elif len(shape) == 2:
-        sizes["inputs"] = shape[1]
-    else:
-        raise NetgenError("the input of a Darknet network is N x C x H x W, or N values")
-    if shape[0] != 1:
-        export.notes.append(f"{shaped.layer}: the batch of {shape[0]} becomes 1")
-    export.input = Section("net", sizes)
-    export.held[shaped.layer.tops[0]] = -1
+    for top, shape in zip(shaped.layer.tops, shaped.tops, strict=True):
+        export.begin(top, shape)
 
 
 def _convolution(export: Export, shaped: ShapedLayer) -> None:
