@@ -138,6 +138,14 @@ REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
         lambda net: net.conv(6).layer("Slice", name="s", top=["a", "b"], slice_point=[2]).conv(2, bottom="b", name="c"),
         "layer 'c' (Convolution): reads channels 2 to 6 of 6; Darknet's groups are equal parts",
     ),
+    "batch statistics": (
+        lambda net: net.conv(2).layer("BatchNorm", name="b", use_global_stats=False),
+        "layer 'b' (BatchNorm): Darknet's batch norm has its stored statistics in testing",
+    ),
+    "rows joined": (
+        lambda net: net.conv(2, name="c").layer("Concat", name="j", bottom=["c", "c"], concat_dim=2),
+        "layer 'j' (Concat): Darknet's route joins channels, axis 1",
+    ),
     "nothing": (lambda net: net, "the net has no layer that Darknet computes; there is nothing to export"),
     "bnll": (lambda net: net.conv(2).layer("BNLL", name="b"), "layer 'b' (BNLL): Darknet has BNLL only within mish"),
 }  # fmt: skip

@@ -26,7 +26,7 @@ def _input(export: Export, shaped: ShapedLayer) -> None:
 
 def _convolution(export: Export, shaped: ShapedLayer) -> None:
     kind: Any = shaped.kind
-    if len(shaped.tops) != 1 or len(shaped.bottoms[0]) != 4:
+    if len(shaped.tops) != 1 or len(shaped.bottoms[0]) != 4 or kind.fields["axis"] not in (1, -3):
         raise NetgenError("Darknet's convolution reads one image, N x C x H x W")
     kernel, stride, pad, dilation = kind._window(2)
     if kernel[0] != kernel[1] or pad[0] != pad[1] or dilation[0] != dilation[1]:
@@ -65,6 +65,8 @@ def _batch_norm(export: Export, shaped: ShapedLayer) -> None:
     import numpy as np
 
     fields, channels = shaped.kind.fields, shaped.bottoms[0][1]
+    if fields.get("use_global_stats") is False:
+        raise NetgenError("Darknet's batch norm has its stored statistics in testing; remove use_global_stats: false")
     section, top = export.last(shaped, "norm"), shaped.layer.tops[0]
     mean, variance, factor = (export.array(shaped, i) for i in range(3))
     by = np.float32(1) / factor if factor.any() else factor
@@ -158,7 +160,8 @@ def _mish(export: Export, shaped: ShapedLayer) -> bool:
 
 
 def _concat(export: Export, shaped: ShapedLayer) -> None:
-    if shaped.kind.fields["axis"] not in (1, 1 - len(shaped.bottoms[0])):
+    sizes = {shape[:1] + shape[2:] for shape in (*shaped.bottoms, *shaped.tops)}
+    if len(sizes) > 1:
         raise NetgenError("Darknet's route joins channels, axis 1")
     layers = [export.index(blob) for blob in shaped.layer.bottoms]
     export.add("route", shaped.layer.tops[0], layers=layers)
