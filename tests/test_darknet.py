@@ -90,12 +90,30 @@ def test_forks_have_shorter_layers() -> None:
 
 
 def test_values_of_one_cell_are_joined_with_images() -> None:
-    sections = "[conn]\noutput=2\n[conn]\noutput=3\n[avgpool]\n[route]\nlayers=0,1,2,0\n"
+    sections = "[avgpool]\n[conn]\noutput=2\n[conn]\noutput=3\n[route]\nlayers=0,1,2,1\n"
     translation, _ = translate(NET + sections, "t.cfg")
     concat = translation.net.layers["route3"]
     assert len(set(concat.bottoms)) == 3
-    assert netgen.infer_shapes(translation.net)["route3"] == (1, 10, 1, 1)
+    assert netgen.infer_shapes(translation.net)["route3"] == (1, 4 + 2 + 3 + 2, 1, 1)
     assert len({layer.name for layer in translation.net.layers}) == len(translation.net.layers)
+
+
+def test_nothing_works_in_place_on_memory_that_caffe_shares() -> None:
+    # Reshape's top is its bottom's memory, and the connected layer's output must stay.
+    translation, _ = translate(NET + "[conn]\noutput=2\nactivation=linear\n[batchnorm]\n", "t.cfg")
+    norm = translation.net.layers["norm1/bn"]
+    assert translation.net.layers["norm1/image"].tops == norm.bottoms != norm.tops
+
+
+def test_darknets_defaults() -> None:
+    translation, _ = translate(NET + "[lrn]\n[silence]\n[upsample]\n[reorg]\n[max]\nstride=3\n", "t.cfg")
+    assert translation.net.layers["lrn0"].params["lrn_param"] == {
+        "local_size": 5,
+        "alpha": 1e-4,
+        "beta": 0.75,
+        "k": 1.0,
+    }
+    assert [value.shape for value in translation.values] == [(4, 8, 9), (4, 8, 9), (4, 16, 18), (4, 16, 18), (4, 6, 6)]
 
 
 def test_heads_end_at_what_they_read() -> None:

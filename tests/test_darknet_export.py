@@ -113,6 +113,15 @@ def test_sections_read_the_layer_before_or_a_route(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_activation_of_a_blob_that_others_read_is_a_section(tmp_path: Path) -> None:
+    net = small().conv(4, 3, name="a").relu(in_place=False, name="r")
+    net.eltwise(["a", "r"], name="sum")
+    netgen.export_darknet(net, tmp_path / "n")
+    translated = netgen.load(tmp_path / "n.cfg")
+    assert [layer.type for layer in translated.layers] == ["Input", "Convolution", "ReLU", "Eltwise"]
+    assert translated.layers[-1].bottoms == (translated.layers[2].tops[0], translated.layers[1].tops[0])
+
+
 REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
     "a type": (lambda net: net.layer("LRN", name="n"), "layer 'n' (LRN): Darknet has no section for this type; cut the network before it"),
     "two inputs": (lambda net: net.input(1, 3, 8, 8, name="y"), "layer 'y' (Input): Darknet's networks have one input"),

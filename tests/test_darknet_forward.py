@@ -28,9 +28,10 @@ TOLERANCE = 1e-4
 
 RUN: Callable[..., Any] | None = getattr(netgen, "run", None)
 
-pytestmark = pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
+needs_data = pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
 
 
+@needs_data
 @pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
 @pytest.mark.parametrize("forks", [False, True], ids=["plain", "forks"])
 @pytest.mark.parametrize("case", FEED_FORWARD, ids=lambda case: case["name"])
@@ -53,6 +54,37 @@ def test_the_numbers(case: dict[str, Any], forks: bool) -> None:
             assert error <= TOLERANCE * np.abs(wanted).max(), (layer.index, layer.type)
 
 
+def windows(image: np.ndarray[Any, Any], pool: str, size: int, stride: int, padding: int) -> np.ndarray[Any, Any]:
+    """Darknet's windows one by one (src/maxpool_layer.c, forward_maxpool_layer)."""
+    rows, columns = ((side + padding - size) // stride + 1 for side in image.shape[1:])
+    top = np.empty((image.shape[0], rows, columns), np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            y, x = i * stride - padding // 2, j * stride - padding // 2
+            cells = image[:, max(y, 0) : max(y + size, 0), max(x, 0) : max(x + size, 0)].reshape(len(image), -1)
+            top[:, i, j] = cells.max(1) if pool == "maxpool" else cells.mean(1)
+    return top
+
+
+@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
+@pytest.mark.parametrize("pool", ["maxpool", "local_avgpool"])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [(2, 1, 1), (2, 2, 1), (3, 2, 2), (3, 1, 2), (3, 1, 4), (2, 2, 0), (2, 1, 2), (3, 2, 3)],
+)
+def test_windows_of_any_padding(pool: str, size: int, stride: int, padding: int, tmp_path: Path) -> None:
+    cfg = tmp_path / "t.cfg"
+    keys = f"{size=}\n{stride=}\n{padding=}\n"
+    cfg.write_text(f"[net]\nwidth=9\nheight=6\nchannels=2\n[{pool}]\n{keys}", encoding="utf-8")
+    made = netgen.load_darknet(cfg)
+    image = np.random.RandomState(1).randn(1, 2, 6, 9).astype(np.float32)
+    assert RUN is not None
+    top = RUN(made.net, {"data": image}, {}, blobs="all")[made.blobs[0]]
+    # Sums of 9 float32 in another order
+    np.testing.assert_allclose(top[0], windows(image[0], pool, size, stride, padding), rtol=1e-6, atol=1e-6)
+
+
+@needs_data
 @pytest.mark.parametrize("case", FEED_FORWARD, ids=lambda case: case["name"])
 def test_every_weight_has_the_shape_that_caffe_gives_it(case: dict[str, Any]) -> None:
     path = FOLDER / case["name"]
@@ -91,6 +123,7 @@ def yolov3_tiny(folder: Path, record: dict[str, Any]) -> tuple[Path, Path]:
     return cfg, weights
 
 
+@needs_data
 @pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
 def test_the_whole_of_yolov3_tiny(tmp_path: Path) -> None:
     text = (FOLDER.parent / "nets/yolov3-tiny.json").read_text(encoding="utf-8")

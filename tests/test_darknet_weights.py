@@ -92,6 +92,20 @@ def test_a_partial_file_says_by_its_name_how_many_layers_it_holds(folder: Path) 
     assert sorted(load(folder, LONG, 66, cutoff=2).weights) == sorted(made.weights)
 
 
+def test_binary_weights_are_signs_of_one_size(folder: Path) -> None:
+    text = (
+        CFG.replace("size=3\npad=1", "size=1\nbinary=1")
+        .replace("batch_normalize=1", "")
+        .replace("filters=3", "filters=2")
+    )
+    (folder / "t.cfg").write_text(text.partition("[maxpool]")[0], encoding="utf-8")
+    floats = [0, 0, 3, -1, -2, -8]
+    (folder / "t.weights").write_bytes(LONG + np.asarray(floats, "<f4").tobytes())
+    weights = netgen.load_darknet(folder / "t.cfg", folder / "t.weights").weights
+    # The mean of the absolute values of each filter (src/convolutional_layer.c, binarize_weights)
+    assert weights["conv0:0"][:, :, 0, 0].tolist() == [[2, -2], [-5, -5]]
+
+
 REFUSALS: dict[str, tuple[int, dict[str, Any], str]] = {
     "a part": (66, {}, "is too short by 65 floats at layer 2, [connected] ({}:15), which needs 65 (b5 w60); it ends "
                "before layer 2: give cutoff=2 if it is such a part"),
