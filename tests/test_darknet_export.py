@@ -119,6 +119,7 @@ def test_an_activation_of_a_blob_that_others_read_is_a_section(tmp_path: Path) -
     netgen.export_darknet(net, tmp_path / "n")
     translated = netgen.load(tmp_path / "n.cfg")
     assert [layer.type for layer in translated.layers] == ["Input", "Convolution", "ReLU", "Eltwise"]
+    assert translated.layers[2].bottoms != translated.layers[2].tops
     assert translated.layers[-1].bottoms == (translated.layers[2].tops[0], translated.layers[1].tops[0])
 
 

@@ -23,6 +23,7 @@ FEED_FORWARD = [case for case in CASES if "recurrent" not in case["flags"]]
 # What these blobs hold is before the head's own arithmetic; and a cost puts out nothing.
 HEADS = ("yolo", "gaussian_yolo", "region", "detection", "cost")
 
+LOWEST = -np.finfo(np.float32).max
 TOLERANCE = 1e-4
 """Of the layer's largest value: README.md of the data, for sqrt(variance + 1e-5) against pjreddie's CPU code."""
 
@@ -62,24 +63,32 @@ def windows(image: np.ndarray[Any, Any], pool: str, size: int, stride: int, padd
         for j in range(columns):
             y, x = i * stride - padding // 2, j * stride - padding // 2
             cells = image[:, max(y, 0) : max(y + size, 0), max(x, 0) : max(x + size, 0)].reshape(len(image), -1)
-            top[:, i, j] = cells.max(1) if pool == "maxpool" else cells.mean(1)
+            top[:, i, j] = cells.max(1, initial=LOWEST) if pool == "MAX" else cells.mean(1)
     return top
 
 
 @pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
-@pytest.mark.parametrize("pool", ["maxpool", "local_avgpool"])
+@pytest.mark.parametrize("kind", ["cfg", "layer"])
+@pytest.mark.parametrize("pool", ["MAX", "AVE"])
 @pytest.mark.parametrize(
     ("size", "stride", "padding"),
-    [(2, 1, 1), (2, 2, 1), (3, 2, 2), (3, 1, 2), (3, 1, 4), (2, 2, 0), (2, 1, 2), (3, 2, 3)],
+    [(2, 1, 1), (2, 2, 1), (3, 2, 2), (3, 1, 2), (3, 1, 4), (2, 2, 0), (2, 1, 2), (3, 2, 3), (4, 3, 6)],
 )
-def test_windows_of_any_padding(pool: str, size: int, stride: int, padding: int, tmp_path: Path) -> None:
-    cfg = tmp_path / "t.cfg"
-    keys = f"{size=}\n{stride=}\n{padding=}\n"
-    cfg.write_text(f"[net]\nwidth=9\nheight=6\nchannels=2\n[{pool}]\n{keys}", encoding="utf-8")
-    made = netgen.load_darknet(cfg)
+def test_windows_of_any_padding(kind: str, pool: str, size: int, stride: int, padding: int, tmp_path: Path) -> None:
+    net, blob = netgen.Net().input(1, 2, 6, 9), "top"
+    if kind == "layer":
+        net.layer(
+            "DarknetPooling", top=blob, pool=pool, kernel_size=size, stride_h=stride, stride_w=stride, padding=padding
+        )
+    else:
+        section = "maxpool" if pool == "MAX" else "local_avgpool"
+        text = f"[net]\nwidth=9\nheight=6\nchannels=2\n[{section}]\n{size=}\n{stride=}\n{padding=}\n"
+        (tmp_path / "t.cfg").write_text(text, encoding="utf-8")
+        made = netgen.load_darknet(tmp_path / "t.cfg")
+        net, blob = made.net, made.blobs[0]
     image = np.random.RandomState(1).randn(1, 2, 6, 9).astype(np.float32)
     assert RUN is not None
-    top = RUN(made.net, {"data": image}, {}, blobs="all")[made.blobs[0]]
+    top = RUN(net, {"data": image}, {}, blobs="all")[blob]
     # Sums of 9 float32 in another order
     np.testing.assert_allclose(top[0], windows(image[0], pool, size, stride, padding), rtol=1e-6, atol=1e-6)
 
