@@ -23,10 +23,9 @@ from netgen.zoo import build
 if TYPE_CHECKING:
     from netgen.analysis import Analysis, analyze
     from netgen.caffemodel import load_mean, save_mean
+    from netgen.darknet import Darknet, export_darknet, load_darknet
     from netgen.filling import fill_weights
     from netgen.folding import fold
-    from netgen.darknet import Darknet, load_darknet
-    from netgen.darknet import Darknet, export_darknet, load_darknet
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
     from netgen.mirror import Mirror, to_torch

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,10 @@ LOWEST = -np.finfo(np.float32).max
 TOLERANCE = 1e-4
 """Of the layer's largest value: README.md of the data, for sqrt(variance + 1e-5) against pjreddie's CPU code."""
 
-RUN: Callable[..., Any] | None = getattr(netgen, "run", None)
-
 needs_data = pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
 
 
 @needs_data
-@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
 @pytest.mark.parametrize("forks", [False, True], ids=["plain", "forks"])
 @pytest.mark.parametrize("case", FEED_FORWARD, ids=lambda case: case["name"])
 def test_the_numbers(case: dict[str, Any], forks: bool) -> None:
@@ -46,8 +42,7 @@ def test_the_numbers(case: dict[str, Any], forks: bool) -> None:
     path = FOLDER / case["name"]
     made = netgen.load_darknet(f"{path}.cfg", f"{path}.weights", forks=forks)
     truth = np.load(f"{path}.npz")
-    assert RUN is not None
-    blobs = RUN(made.net, {"data": truth["in"][None]}, made.weights, blobs="all")
+    blobs = netgen.run(made.net, {"data": truth["in"][None]}, made.weights, blobs="all")
     for layer in made.layers:
         if layer.type not in HEADS:
             wanted = truth[f"out:{layer.index}"].ravel()
@@ -67,7 +62,6 @@ def windows(image: np.ndarray[Any, Any], pool: str, size: int, stride: int, padd
     return top
 
 
-@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
 @pytest.mark.parametrize("kind", ["cfg", "layer"])
 @pytest.mark.parametrize("pool", ["MAX", "AVE"])
 @pytest.mark.parametrize(
@@ -87,8 +81,7 @@ def test_windows_of_any_padding(kind: str, pool: str, size: int, stride: int, pa
         made = netgen.load_darknet(tmp_path / "t.cfg")
         net, blob = made.net, made.blobs[0]
     image = np.random.RandomState(1).randn(1, 2, 6, 9).astype(np.float32)
-    assert RUN is not None
-    top = RUN(net, {"data": image}, {}, blobs="all")[blob]
+    top = netgen.run(net, {"data": image}, {}, blobs="all")[blob]
     # Sums of 9 float32 in another order
     np.testing.assert_allclose(top[0], windows(image[0], pool, size, stride, padding), rtol=1e-6, atol=1e-6)
 
@@ -133,14 +126,12 @@ def yolov3_tiny(folder: Path, record: dict[str, Any]) -> tuple[Path, Path]:
 
 
 @needs_data
-@pytest.mark.skipif(RUN is None, reason="nothing runs networks yet")
 def test_the_whole_of_yolov3_tiny(tmp_path: Path) -> None:
     text = (FOLDER.parent / "nets/yolov3-tiny.json").read_text(encoding="utf-8")
     record = json.loads(text)
     made = netgen.load_darknet(*yolov3_tiny(tmp_path, record))
     image = np.random.RandomState(record["seed"] - 1).random_sample((3, 416, 416)).astype(np.float32)
-    assert RUN is not None
-    blobs = RUN(made.net, {"data": image[None]}, made.weights, blobs="all")
+    blobs = netgen.run(made.net, {"data": image[None]}, made.weights, blobs="all")
     for build in record["builds"].values():
         for truth in build["layers"]:
             if truth["type"] != "yolo":

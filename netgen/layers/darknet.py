@@ -6,11 +6,15 @@ An imported ``.cfg`` has them only where plain layers do not give the same numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, SameShape, Shape, Window, count, legacy_shape, refuse_empty, text, truncated
 from netgen.layers.checks import require
 from netgen.layers.pooling import check_window
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 
 class Local(LayerType):
@@ -66,6 +70,13 @@ class Local(LayerType):
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         return [(self.fields["kernel_size"], self.fields["stride"])] * 2
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.darknet import Local
+
+        weight, *bias = self.weight_shapes(bottoms)
+        window = (self.fields[name] for name in ("kernel_size", "stride", "pad"))
+        return Local(weight, bias[0] if bias else None, *window)
+
 
 class DarknetPooling(LayerType):
     """The maximum or mean of each window, where Darknet pads otherwise than Caffe's Pooling can.
@@ -103,6 +114,17 @@ class DarknetPooling(LayerType):
         kernel = self.fields["kernel_size"]
         return [(kernel, self.fields["stride_h"]), (kernel, self.fields["stride_w"])]
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.darknet import windows
+        from netgen.mirror.function import Function
+
+        fields = self.fields
+        stride = fields["stride_h"], fields["stride_w"]
+        return Function(
+            windows, pool=fields["pool"], kernel=fields["kernel_size"], stride=stride, padding=fields["padding"],
+            shapes=self.shapes,
+        )  # fmt: skip
+
 
 class DarknetShortcut(LayerType):
     """Adds a blob of another size: every second, third, ... value of a larger one, or a smaller one spread out.
@@ -135,6 +157,12 @@ class DarknetShortcut(LayerType):
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         return None
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.darknet import shortcut
+        from netgen.mirror.function import Function
+
+        return Function(shortcut, alpha=self.fields["alpha"], beta=self.fields["beta"])
+
 
 class DarknetLRN(SameShape):
     """Divides by a norm over neighbouring channels, whose window runs as Darknet's does.
@@ -163,6 +191,13 @@ class DarknetLRN(SameShape):
     def per_value(self) -> int:
         return 7
 
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.darknet import running_norm
+        from netgen.mirror.function import Function
+
+        size, alpha, beta, k = (self.fields[name] for name in ("local_size", "alpha", "beta", "k"))
+        return Function(running_norm, size=size, alpha=alpha, beta=beta, k=k)
+
 
 class DarknetStair(SameShape):
     """``floor(x / 2)`` where ``n = floor(x)`` is even, else ``x - n + floor(x / 2)``.
@@ -177,3 +212,9 @@ class DarknetStair(SameShape):
 
     def per_value(self) -> int:
         return 5
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.darknet import stair
+        from netgen.mirror.function import Function
+
+        return Function(stair)
