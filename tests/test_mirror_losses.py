@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import netgen
@@ -177,9 +179,18 @@ def test_probabilities_are_held_above_what_caffe_says() -> None:
     assert float(mirror(far, labels(1), torch.eye(2))) == pytest.approx(46.0517)
 
 
-def test_a_matrix_in_a_file_is_asked_for_as_third_bottom() -> None:
-    mirror = mirror_of('type: "InfogainLoss" infogain_loss_param { source: "h.binaryproto" }', (4, 3), (4,))
-    with pytest.raises(netgen.NetgenError, match=r"H is in the file 'h\.binaryproto', .*; give H as third bottom"):
+def test_the_matrix_may_lie_in_a_file(tmp_path: Path) -> None:
+    matrix = np.array([[1, 2, 0], [0, 1, 0], [0, 0.5, 1]], np.float32)
+    path = tmp_path / "h.binaryproto"
+    mirror = mirror_of(f'type: "InfogainLoss" infogain_loss_param {{ source: "{path}" }}', (4, 3), (4,))
+    with pytest.raises(netgen.NetgenError, match=r"^layer 'it' \(InfogainLoss\): .*h\.binaryproto: no such file"):
+        mirror(scores(), labels(0, 1, 2, 0))
+    netgen.save_mean(matrix[None], path)
+    given = mirror_of('type: "InfogainLoss"', (4, 3), (4,), (3, 3))
+    expected = given(scores(), labels(0, 1, 2, 0), torch.from_numpy(matrix))
+    assert float(mirror(scores(), labels(0, 1, 2, 0))) == float(expected)
+    netgen.save_mean(matrix[None, :2], path)
+    with pytest.raises(netgen.NetgenError, match=r"h\.binaryproto must have 3 x 3 values, got 6"):
         mirror(scores(), labels(0, 1, 2, 0))
 
 

@@ -101,3 +101,14 @@ def test_what_is_static_is_seen_at_every_step() -> None:
     x, cont, static = steps(4), torch.ones(4, 2), torch.tensor([[1.0, -2], [0.5, 3]])
     top = wide(torch.cat([x, static.expand(4, 2, 2)], 2), cont)
     assert torch.allclose(made(x, cont, static), top, atol=1e-6)
+
+
+def test_a_mirror_forgets_the_states_of_all_its_layers() -> None:
+    mirror = mirror_of(
+        'type: "LSTM" recurrent_param { num_output: 2 weight_filler { type: "xavier" } }', (3, 1, 4), (3, 1)
+    )
+    inputs = {"a": torch.ones(3, 1, 4), "b": torch.ones(3, 1)}
+    first = mirror(inputs)
+    assert not torch.equal(mirror(inputs), first)
+    mirror.reset()
+    assert torch.equal(mirror(inputs), first)

@@ -77,15 +77,25 @@ def infogain_loss(
     with_softmax: bool,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The log of the softmax, weighted by the row of H at the label; and the softmax (infogain_loss_layer.cpp)."""
+    classes = scores.shape[axis]
     if matrix is None:
-        raise NetgenError(f"its matrix H is in the file {source!r}, which is not read here; give H as third bottom")
+        matrix = _read_matrix(source, classes).to(scores)
     places, kept = _places(labels, scores, axis, ignore_label)
     logs = functional.log_softmax(scores, axis)
-    classes = scores.shape[axis]
     weights = matrix.detach().reshape(classes, classes)[places.squeeze(axis)].movedim(-1, axis)
     losses = -(weights * _floored(logs, math.log(LOG_THRESHOLD))).sum(axis, keepdim=True)
     loss = _normalized(losses, kept, scores.shape[:axis], normalization)
     return (loss, logs.detach().exp()) if with_softmax else loss
+
+
+def _read_matrix(source: str, classes: int) -> Tensor:
+    """The matrix of an InfogainLoss from its file, a BlobProto as a mean file holds it."""
+    from netgen.caffemodel import load_mean
+
+    values = load_mean(source)
+    if values.size != classes**2:
+        raise NetgenError(f"the matrix in {source} must have {classes} x {classes} values, got {values.size}")
+    return torch.tensor(values).reshape(classes, classes)
 
 
 def sigmoid_loss(scores: Tensor, targets: Tensor, *, ignore_label: int | None, normalization: str | float) -> Tensor:

@@ -14,6 +14,7 @@ from netgen.mirror.blobs import slots
 from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
 from netgen.mirror.program import Program, Step, build, is_fed, pairs
+from netgen.mirror.recurrent import Recurrent
 from netgen.mirror.weighted import Weighted
 from netgen.shapes import given_shapes, input_shapes, shape_layers
 from netgen.wiring import State
@@ -95,6 +96,12 @@ class Mirror(Weighted):
         if blobs is None and len(wanted) == 1:
             return values[wanted[0]]
         return {name: values[name] for name in wanted}
+
+    def reset(self) -> None:
+        """Forget the hidden state that recurrent layers keep from one pass to the next, as Caffe's do."""
+        for module in self.children():
+            if isinstance(module, Recurrent):
+                module.reset()
 
     def loss(self, *args: Any, **kwargs: Any) -> Tensor:
         """The weighted sum of the losses (``loss_weight``) for inputs as ``forward`` takes them: a single value."""
