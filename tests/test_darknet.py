@@ -92,22 +92,22 @@ def test_forks_have_shorter_layers() -> None:
 def test_values_of_one_cell_are_joined_with_images() -> None:
     sections = "[avgpool]\n[conn]\noutput=2\n[conn]\noutput=3\n[route]\nlayers=0,1,2,1\n"
     translation, _ = translate(NET + sections, "t.cfg")
-    concat = translation.net.layers["route3"]
+    concat = translation.net.layers["layer4-route"]
     assert len(set(concat.bottoms)) == 3
-    assert netgen.infer_shapes(translation.net)["route3"] == (1, 4 + 2 + 3 + 2, 1, 1)
+    assert netgen.infer_shapes(translation.net)["layer4-route"] == (1, 4 + 2 + 3 + 2, 1, 1)
     assert len({layer.name for layer in translation.net.layers}) == len(translation.net.layers)
 
 
 def test_nothing_works_in_place_on_memory_that_caffe_shares() -> None:
     # Reshape's top is its bottom's memory, and the connected layer's output must stay.
     translation, _ = translate(NET + "[conn]\noutput=2\nactivation=linear\n[batchnorm]\n", "t.cfg")
-    norm = translation.net.layers["norm1/bn"]
-    assert translation.net.layers["norm1/image"].tops == norm.bottoms != norm.tops
+    norm = translation.net.layers["layer2-bn"]
+    assert translation.net.layers["layer2-image"].tops == norm.bottoms != norm.tops
 
 
 def test_darknets_defaults() -> None:
     translation, _ = translate(NET + "[lrn]\n[silence]\n[upsample]\n[reorg]\n[max]\nstride=3\n", "t.cfg")
-    assert translation.net.layers["lrn0"].params["lrn_param"] == {
+    assert translation.net.layers["layer1-lrn"].params["lrn_param"] == {
         "local_size": 5,
         "alpha": 1e-4,
         "beta": 0.75,
@@ -121,8 +121,8 @@ def test_heads_end_at_what_they_read() -> None:
     translation, _ = translate(NET + text, "t.cfg")
     options = {"scale_x_y": 1.1, "new_coords": 0, "nms_kind": "", "beta_nms": 0.6}
     anchors = ((3.0, 4.0), (5.0, 6.0))
-    assert translation.heads == [Head(1, "yolo", 8, "conv0", (14, 8, 9), 2, 4, 2, anchors, (1, 2), options)]
-    assert [value.blob for value in translation.values] == ["conv0", "conv0"]
+    assert translation.heads == [Head(1, "yolo", 8, "layer1-conv", (14, 8, 9), 2, 4, 2, anchors, (1, 2), options)]
+    assert [value.blob for value in translation.values] == ["layer1-conv", "layer1-conv"]
 
 
 def test_aliases_comments_and_blanks() -> None:

@@ -88,10 +88,10 @@ def test_norms_become_what_darknet_has(tmp_path: Path) -> None:
         weights["b:1"] / factor + 1e-3
     )
     wanted = norm * weights["s:0"] + weights["s:1"]
-    mean, variance = back["conv0/bn:0"], back["conv0/bn:1"]
-    norm = (back["conv0:0"][:, :, 0, 0] @ x - mean) / np.sqrt(variance + 1e-5)
+    mean, variance = back["layer1-bn:0"], back["layer1-bn:1"]
+    norm = (back["layer1-conv:0"][:, :, 0, 0] @ x - mean) / np.sqrt(variance + 1e-5)
     # float32, of values near 1
-    np.testing.assert_allclose(norm * back["conv0/scale:0"] + back["conv0/scale:1"], wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(norm * back["layer1-scale:0"] + back["layer1-scale:1"], wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_scale_without_a_norm_goes_into_the_weights(tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_a_scale_without_a_norm_goes_into_the_weights(tmp_path: Path) -> None:
     weights = {"c:0": np.arange(6.0).reshape(2, 3, 1, 1), "c:1": [1, 2], "s:0": [10, 20], "s:1": [5, 6]}
     netgen.export_darknet(net, tmp_path / "n", {name: np.asarray(each, "float32") for name, each in weights.items()})
     back = netgen.load_darknet(tmp_path / "n.cfg", tmp_path / "n.weights").weights
-    assert back["conv0:0"].ravel().tolist() == [0, 10, 20, 60, 80, 100]
-    assert back["conv0:1"].tolist() == [15, 46]
+    assert back["layer1-conv:0"].ravel().tolist() == [0, 10, 20, 60, 80, 100]
+    assert back["layer1-conv:1"].tolist() == [15, 46]
 
 
 def test_sections_read_the_layer_before_or_a_route(tmp_path: Path) -> None:

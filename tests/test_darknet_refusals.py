@@ -144,8 +144,8 @@ def test_what_is_passed_over_is_told() -> None:
         "t.cfg:11: [conv] activation 'leeky' is not known, and Darknet goes on with relu; did you mean 'leaky'?",
         "t.cfg:9: [conv] stried is not read; did you mean 'stride'?",
     ]
-    assert translation.net.layers["conv0"].params["convolution_param"]["kernel_size"] == (1,)
-    assert translation.net.layers["conv0/relu"].type == "ReLU"
+    assert translation.net.layers["layer1-conv"].params["convolution_param"]["kernel_size"] == (1,)
+    assert translation.net.layers["layer1-act"].type == "ReLU"
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_a_cfg(entry: dict[str, Any]) -> None:
         floats += sum(length for _, length in runs)
         if layer.type == "convolutional":
             # Printed with float arithmetic, of 24 bits.
-            assert 2 * macs[f"conv{layer.index}"] / 1e9 == pytest.approx(truth["bflops"], rel=1e-6), where
-            bflops += 2 * macs[f"conv{layer.index}"] / 1e9
+            assert 2 * macs[f"layer{layer.index + 1}-conv"] / 1e9 == pytest.approx(truth["bflops"], rel=1e-6), where
+            bflops += 2 * macs[f"layer{layer.index + 1}-conv"] / 1e9
         elif entry["build"] == "alexey":
             # AlexeyAB counts maxpools and shortcuts, too.
             bflops += truth["bflops"] or 0

@@ -52,24 +52,24 @@ def load(
 def test_the_floats_go_where_caffe_has_them(folder: Path, header: bytes) -> None:
     weights = load(folder, header, FLOATS).weights
     assert {name: array.shape for name, array in weights.items()} == {
-        "conv0:0": (3, 2, 3, 3),
-        "conv0/bn:0": (3,),
-        "conv0/bn:1": (3,),
-        "conv0/bn:2": (1,),
-        "conv0/scale:0": (3,),
-        "conv0/scale:1": (3,),
-        "fc2:0": (5, 12),
-        "fc2:1": (5,),
+        "layer1-conv:0": (3, 2, 3, 3),
+        "layer1-bn:0": (3,),
+        "layer1-bn:1": (3,),
+        "layer1-bn:2": (1,),
+        "layer1-scale:0": (3,),
+        "layer1-scale:1": (3,),
+        "layer3-fc:0": (5, 12),
+        "layer3-fc:1": (5,),
     }
     # Biases, scales, mean, variance, weights; the connected layer's biases, then its weights.
-    assert weights["conv0/scale:1"].tolist() == [0, 1, 2]
-    assert weights["conv0/scale:0"].tolist() == [3, 4, 5]
-    assert weights["conv0/bn:0"].tolist() == [6, 7, 8]
-    assert weights["conv0/bn:1"].tolist() == [9, 10, 11]
-    assert weights["conv0/bn:2"].tolist() == [1]
-    assert weights["conv0:0"].ravel().tolist() == list(range(12, 66))
-    assert weights["fc2:1"].tolist() == list(range(66, 71))
-    assert weights["fc2:0"].ravel().tolist() == list(range(71, 131))
+    assert weights["layer1-scale:1"].tolist() == [0, 1, 2]
+    assert weights["layer1-scale:0"].tolist() == [3, 4, 5]
+    assert weights["layer1-bn:0"].tolist() == [6, 7, 8]
+    assert weights["layer1-bn:1"].tolist() == [9, 10, 11]
+    assert weights["layer1-bn:2"].tolist() == [1]
+    assert weights["layer1-conv:0"].ravel().tolist() == list(range(12, 66))
+    assert weights["layer3-fc:1"].tolist() == list(range(66, 71))
+    assert weights["layer3-fc:0"].ravel().tolist() == list(range(71, 131))
 
 
 @pytest.mark.parametrize("length", [16, 20])
@@ -77,13 +77,13 @@ def test_transposed_weights_have_a_header_of_either_length(folder: Path, length:
     # pjreddie's build reads 16 bytes where the version says that connected weights are transposed, AlexeyAB's 20.
     header = struct.pack("<3iQ", 1001, 0, 0, 0)[:length]
     weights = load(folder, header, FLOATS).weights
-    assert weights["fc2:0"].tolist() == np.arange(71, 131).reshape(12, 5).T.tolist()
+    assert weights["layer3-fc:0"].tolist() == np.arange(71, 131).reshape(12, 5).T.tolist()
 
 
 def test_a_partial_file_says_by_its_name_how_many_layers_it_holds(folder: Path) -> None:
     made = load(folder, LONG, 66, "t.conv.1")
     assert sorted(made.weights) == [
-        "conv0/bn:0", "conv0/bn:1", "conv0/bn:2", "conv0/scale:0", "conv0/scale:1", "conv0:0",
+        "layer1-bn:0", "layer1-bn:1", "layer1-bn:2", "layer1-conv:0", "layer1-scale:0", "layer1-scale:1",
     ]  # fmt: skip
     assert made.notes[-1] == (
         f"{folder}/t.conv.1: holds the weights of the layers before [maxpool] ({folder}/t.cfg:12); those from layer 1 "
@@ -103,7 +103,7 @@ def test_binary_weights_are_signs_of_one_size(folder: Path) -> None:
     (folder / "t.weights").write_bytes(LONG + np.asarray(floats, "<f4").tobytes())
     weights = netgen.load_darknet(folder / "t.cfg", folder / "t.weights").weights
     # The mean of the absolute values of each filter (src/convolutional_layer.c, binarize_weights)
-    assert weights["conv0:0"][:, :, 0, 0].tolist() == [[2, -2], [-5, -5]]
+    assert weights["layer1-conv:0"][:, :, 0, 0].tolist() == [[2, -2], [-5, -5]]
 
 
 REFUSALS: dict[str, tuple[int, dict[str, Any], str]] = {
@@ -167,3 +167,20 @@ def test_a_damaged_file_is_read_or_refused(folder: Path) -> None:
         except netgen.NetgenError:
             refused += 1
     assert 100 < refused < 300
+
+
+ZOO = {
+    "yolov3": "AlexeyAB__darknet__build__darknet__x64__yolov3.cfg",
+    "yolov3_tiny": "eric612__MobileNet-YOLO__models__darknet_yolov3__yolov3-tiny.cfg",
+    "yolov3_spp": "pjreddie__darknet__cfg__yolov3-spp.cfg",
+    "yolov2": "AlexeyAB__darknet__cfg__yolov2.cfg",
+    "yolov2_tiny": "pjreddie__darknet__cfg__yolov2-tiny.cfg",
+    "darknet19": "pjreddie__darknet__cfg__darknet19.cfg",
+    "darknet53": "AlexeyAB__darknet__build__darknet__x64__cfg__darknet53.cfg",
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_weights_of_a_cfg_are_weights_of_the_zoo(shared: Path, name: str) -> None:
+    imported = netgen.expected_weights(netgen.load_darknet(shared / "corpus" / "darknet" / ZOO[name]).net)
+    assert imported == netgen.expected_weights(netgen.build(name))

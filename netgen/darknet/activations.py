@@ -28,7 +28,7 @@ def activated(t: Translation, section: Section, value: Value, default: str) -> V
         value = value._replace(blob=t.image(value), flat=False)
     if word.startswith("normalize") and value.shape is not None:
         return value._replace(blob=_normalized(t, value.blob, value.shape, word))
-    return value._replace(blob=ACTIVATIONS[word](t, value.blob, word))
+    return value._replace(blob=ACTIVATIONS[word](t, value.blob, "act"))
 
 
 def _linear(_t: Translation, blob: str, _name: str) -> str:

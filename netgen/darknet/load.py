@@ -103,7 +103,7 @@ def translate(text: str, path: str, forks: bool = False) -> tuple[Translation, l
     for section in rest:
         kind = _kind(section)
         short, translator = SECTIONS[kind]
-        t.begin(f"{short}{t.index}", section)
+        t.begin(short, section)
         before = _translated(t, section, translator, before)
         t.values.append(before)
         kinds.append((kind, section))

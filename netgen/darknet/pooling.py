@@ -82,12 +82,12 @@ def _plain(t: Translation, value: Value, pool: str, size: int, steps: Pair, pad:
     made = pooled(sides, (size, size), steps, pads)
     outs = value.shape[1:]
     whole = made == outs and first == (0, 0)
-    blob = t.add("Pooling", value.blob, "" if whole else "pool", **_pooling(pool, size, steps, pads))
+    blob = t.add("Pooling", value.blob, **_pooling(pool, size, steps, pads))
     if whole:
         return blob
     if outs == sides:
         # The image itself says the size to cut out.
-        return t.add("Crop", [blob, value.blob], axis=2, offset=first if first[0] != first[1] else first[:1])
+        return t.add("Crop", [blob, value.blob], "crop", axis=2, offset=first if first[0] != first[1] else first[:1])
     blob = t.cut(blob, "rows", 2, made[0], first[0], first[0] + outs[0])
     return t.cut(blob, "columns", 3, made[1], first[1], first[1] + outs[1])
 

@@ -18,9 +18,9 @@ SECTIONS: dict[str, tuple[str, Translator]] = {
     "connected": ("fc", convolutions.connected),
     "local": ("local", convolutions.local),
     "batchnorm": ("norm", convolutions.batchnorm),
-    "maxpool": ("max", pooling.maxpool),
-    "avgpool": ("avg", pooling.avgpool),
-    "local_avgpool": ("avg", pooling.local_avgpool),
+    "maxpool": ("maxpool", pooling.maxpool),
+    "avgpool": ("avgpool", pooling.avgpool),
+    "local_avgpool": ("avgpool", pooling.local_avgpool),
     "route": ("route", joins.route),
     "shortcut": ("shortcut", joins.shortcut),
     "scale_channels": ("scaled", joins.scale_channels),
@@ -42,7 +42,7 @@ SECTIONS: dict[str, tuple[str, Translator]] = {
     "region": ("region", heads.region),
     "detection": ("detection", heads.detection),
 }
-"""Of each section, what its layers' names begin with, and its translator."""
+"""Of each section, what its last layer is called behind its number, and its translator."""
 
 ALIASES = {
     "network": "net",

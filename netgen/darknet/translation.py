@@ -79,16 +79,23 @@ class Translation:
         self.unusual_types: dict[str, str] = {}
         """Types that no stock Caffe takes, with the section of the first layer of each."""
         self.notes: list[str] = []
-        self.stem = ""
+        self.stem = self.kind = ""
         self.owned: set[str] = set()
         self._noted: set[tuple[str, str]] = set()
         self._times: dict[str, int] = {}
         self._images: dict[str, str] = {}
 
-    def begin(self, stem: str, section: Section) -> None:
-        """From here on layers belong to this section, and their names begin with ``stem``."""
-        self.stem = stem
+    def begin(self, kind: str, section: Section) -> None:
+        """From here on layers belong to this section, and are named layerN-kind, where N counts sections from 1.
+
+        The networks of the zoo have these names, too, so that weights of the one are weights of the other.
+        """
+        self.stem, self.kind = f"layer{self.index + 1}", kind
         self.section = section
+
+    def named(self, suffix: str) -> str:
+        """The name of this section's layer of some purpose; "" for the one that gives its result."""
+        return f"{self.stem}-{suffix or self.kind}"
 
     @property
     def index(self) -> int:
@@ -115,9 +122,9 @@ class Translation:
 
     def change(self, type: str, blob: str, suffix: str, **fields: Any) -> str:
         """Add a layer in place where the blob belongs to this section's layer alone, else one with its own top."""
-        if blob not in self.owned or blob.partition("/")[0] != self.stem:
+        if blob not in self.owned or blob.partition("-")[0] != self.stem:
             return self.add(type, blob, suffix, **fields)
-        self.net.layer(type, name=f"{self.stem}/{suffix}", bottom=blob, in_place=True, **_given(fields))
+        self.net.layer(type, name=self.named(suffix), bottom=blob, in_place=True, **_given(fields))
         return blob
 
     def unusual(self, type: str) -> str:
@@ -127,7 +134,7 @@ class Translation:
 
     def batch_norm(self, blob: str) -> tuple[str, Place]:
         """BatchNorm and Scale, in place where they may be; the blob, and how their weights come from the runs."""
-        norm, scale = f"{self.stem}/bn", f"{self.stem}/scale"
+        norm, scale = self.named("bn"), self.named("scale")
         blob = self.change("Scale", self.change("BatchNorm", blob, "bn"), "scale", bias_term=True)
         self.fixed[f"{norm}:2"] = ((1,), (1.0,))
 
@@ -157,12 +164,12 @@ class Translation:
         tops = self.split(blob, suffix, axis, [point for point in (begin, end) if 0 < point < size])
         wanted = tops.pop(1 if begin else 0)
         # What nobody reads would become an output of the net.
-        self.net.layer("Silence", name=f"{self.stem}/{suffix}/rest", bottom=tops, top=())
+        self.net.layer("Silence", name=f"{self.named(suffix)}/rest", bottom=tops, top=())
         return wanted
 
     def _free(self, suffix: str) -> str:
         """The name of a layer with this suffix, with a number where there is one already."""
-        name = f"{self.stem}/{suffix}" if suffix else self.stem
+        name = self.named(suffix)
         self._times[name] = times = self._times.get(name, 0) + 1
         return name if times == 1 else f"{name}_{times}"
 
