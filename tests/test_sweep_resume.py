@@ -20,7 +20,9 @@ from netgen.sweeping import pool
 
 Run = Callable[..., tuple[int, str]]
 ROOT = Path(__file__).parent.parent
-LONG = ("peleenet", "growth_rate=8:64:2", "size=160:256:32", "-o", "long.csv")
+LONG = ("peleenet", "growth_rate=8:64:2", "size=160:352:32", "-o", "long.csv")
+ENDLESS = ("peleenet", "growth_rate=8:64:2", "size=160:3232:32", "-o", "long.csv")
+"""So long that a test interrupts it before it ends, whatever else it does meanwhile."""
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes
         if sent == signal.SIGINT:
             assert process.returncode == 130
             said = re.fullmatch(
-                r"interrupted at (\d+) of 116 variants, kept in long.csv.part; run it again to go on\n", err
+                r"interrupted at (\d+) of 203 variants, kept in long.csv.part; run it again to go on\n", err
             )
             assert said
             assert 0 < int(said[1]) <= done[0]  # below where the signal came between writing and counting
@@ -139,30 +141,30 @@ def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path: Path) -> None:
     assert (tmp_path / "long.csv.part").stat().st_size == 4096
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(rows_of(tmp_path / "long.csv")) == 116
+    assert len(rows_of(tmp_path / "long.csv")) == 203
 
 
 def test_another_sweep_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
-    with start(tmp_path, *LONG, "--processes", "1") as process:
+    with start(tmp_path, *ENDLESS, "--processes", "1") as process:
         wait_for_more(tmp_path / "long.csv.part", 2, process)
-        in_use = run(*LONG)
+        in_use = run(*ENDLESS)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
     assert in_use == (2, "netgen: long.csv.part: another sweep is writing it; wait for it, or stop it\n")
     kept = (tmp_path / "long.csv.part").read_bytes()
     assert run("peleenet", "growth_rate=8", "-o", "long.csv") == (2, (
-        "netgen: long.csv.part: holds another sweep, parameters 'growth_rate=8:64:2 size=160:256:32' there, "
+        "netgen: long.csv.part: holds another sweep, parameters 'growth_rate=8:64:2 size=160:3232:32' there, "
         "'growth_rate=8' here; go on with that one, delete the file, or write to another -o FILE\n"
     ))  # fmt: skip
-    assert run(*LONG, "--where", "macs < 3")[1].startswith(
+    assert run(*ENDLESS, "--where", "macs < 3")[1].startswith(
         "netgen: long.csv.part: holds another sweep, where '' there, 'macs < 3' here; "
     )
     assert (tmp_path / "long.csv.part").read_bytes() == kept
     lines = kept.splitlines(keepends=True)
     (tmp_path / "long.csv.part").write_bytes(b"".join([*lines[:1], lines[1][9:], *lines[2:]]))
-    assert run(*LONG) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
+    assert run(*ENDLESS) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
     (tmp_path / "long.csv.part").write_text("my notes\n")
-    assert run(*LONG) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
+    assert run(*ENDLESS) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
     assert (tmp_path / "long.csv.part").read_text() == "my notes\n"
 
 
