@@ -176,3 +176,21 @@ def test_a_py_file_that_changed_is_another_sweep(run: Run, tmp_path: Path) -> No
     code, err = run("own.py", "width=1:12", "-o", "own.csv", "--processes", "1")
     assert code == 2
     assert err.startswith("netgen: own.csv.part: holds another sweep, content '")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_is_not_lost(run: Run, tmp_path: Path) -> None:
+    # An exception in a callback for an object that is gone is printed and dropped.
+    own = """import netgen, os, signal, weakref
+class Gone: pass
+def own(width: int):
+    if width == 9:
+        gone = Gone()
+        called = weakref.ref(gone, lambda _: os.kill(os.getpid(), signal.SIGINT))
+        del gone
+    return netgen.Net().input(1, 3, 8, 8).conv(width)
+"""
+    (tmp_path / "own.py").write_text(own)
+    code, err = run("own.py", "width=1:400", "-o", "own.csv", "--processes", "1")
+    assert code == 130
+    assert re.search(r"interrupted at \d+ of 400 variants, kept in own.csv.part", err)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import threading
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from netgen import __version__
@@ -99,12 +101,40 @@ def _finish(journal: Journal, front: Front | None, worker: Worker, job: Job, siz
     # A user's file may end the process that it runs in.
     alone = processes is None and not is_python(job.network)
     found = batches(worker, job, journal.stop, size, processes or _cores(), alone)
-    with closing(found), progress(say, journal.stop, size) as show:
+    with closing(found), progress(say, journal.stop, size) as show, _interrupts() as look:
         for batch in found:
             if front is not None:
                 batch.kept = [each for each in batch.kept if front.add(each[0], job.row(grid.at(each[0]), each[1]))]
             journal.add(batch)
             show(journal.stop)
+            look()
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """What is called within it raises a KeyboardInterrupt again that Python has dropped.
+
+    It drops one that comes while it calls back for an object that is gone, of which a sweep has many.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    def look() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield look
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield look
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rows(journal: Journal, job: Job, front: Front | None) -> Iterator[dict[str, Any]]:
