@@ -98,6 +98,28 @@ def test_all_cases_are_there_and_the_copy_is_of_them() -> None:
             assert archive.read(f"{name}.npz") == (LAYERS / f"{name}.npz").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "forward_detout_shared_no_background",
+            "layer 'conv_x' (DetectionOutput): background_label_id: -1 takes the shared locations for the background, "
+            "and Caffe dies of it; leave it out, or give each class its own (share_location: false)",
+        ),
+        (
+            "forward_stochastic_pooling",
+            "layer 'bad' (Pooling): Caffe has STOCHASTIC pooling for GPUs alone, and so has the mirror; move it to one",
+        ),
+    ],
+)
+def test_what_dies_running_in_caffe_dies_here(shared: Path, name: str, message: str) -> None:
+    net = netgen.load(shared / "truth" / "errors" / f"{name}.prototxt")
+    inputs = {blob: np.ones(shape) for blob, shape in netgen.infer_shapes(net).items() if blob not in ("h0", "y")}
+    with pytest.raises(netgen.NetgenError) as refused:
+        netgen.run(net, inputs, netgen.fill_weights(net))
+    assert str(refused.value) == message
+
+
 def random_nets() -> dict[str, Any]:
     return json.loads(Path(SHARED, "truth", "nets", "random", "forward.json").read_text()) if SHARED else {}
 

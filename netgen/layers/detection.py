@@ -134,6 +134,7 @@ class DetectionOutput(LayerType):
     bottoms = (3, 4)
     required = ("num_classes",)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")
@@ -156,6 +157,11 @@ class DetectionOutput(LayerType):
         from netgen.mirror.function import ByValue
 
         fields, nms = self.fields, _suppression(self)
+        if fields["share_location"] and fields["background_label_id"] == -1:
+            raise NetgenError(
+                "background_label_id: -1 takes the shared locations for the background, and Caffe dies of it; leave it "
+                "out, or give each class its own (share_location: false)"
+            )
         return ByValue(
             detection_output,
             self.shapes,
@@ -187,6 +193,7 @@ class DetectionEvaluate(LayerType):
     bottoms = (2, 2)
     required = ("num_classes",)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")
@@ -288,6 +295,7 @@ class Proposal(LayerType):
     bottoms = (3, 3)
     tops = (1, 2)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         if not bottoms[0]:

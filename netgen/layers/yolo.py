@@ -61,6 +61,7 @@ class YoloDetectionOutput(LayerType):
     bottoms = (1, None)
     required = ("num_classes",)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")
@@ -123,6 +124,7 @@ class Yolov3DetectionOutput(LayerType):
     bottoms = (1, None)
     required = ("num_classes",)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")
@@ -194,6 +196,7 @@ class SegmentationEvaluate(LayerType):
     bottoms = (2, 2)
     required = ("num_classes",)
     counted = False
+    dynamic = True
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         require(self, "num_classes")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError
 from netgen.folding import fold
+from netgen.mirror.function import ByValue
 from netgen.mirror.network import Mirror
 from netgen.mirror.pooling import Pooling
 
@@ -109,11 +110,14 @@ class _Straight(nn.Module):
 
 
 def _is_static(mirror: Mirror) -> bool:
-    """Whether no layer's shapes hang on values, which a recorded network could not follow."""
+    """Whether no layer works or shapes its tops by values, which a recorded network could not follow."""
     from netgen.layers import find
 
-    kinds = (find(step.layer.type) for step in mirror.program.steps)
-    return not any(kind is None or kind.dynamic for kind in kinds)
+    for step in mirror.program.steps:
+        kind = find(step.layer.type)
+        if kind is None or kind.dynamic or isinstance(step.module, ByValue):
+            return False
+    return True
 
 
 def _fused(mirror: Mirror, tensors: tuple[Tensor, ...]) -> Run:

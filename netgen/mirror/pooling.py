@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from netgen.errors import NetgenError
 from netgen.layers.pooling import pooled
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Pooling(nn.Module):
         if self.method == "AVE":
             return self._mean(bottom, kernel, sizes)
         if self.method == "STOCHASTIC":
+            if bottom.device.type == "cpu":
+                raise NetgenError("Caffe has STOCHASTIC pooling for GPUs alone, and so has the mirror; move it to one")
             return self._stochastic(bottom, kernel, sizes)
         if self.mask:
             return self._positions(_finite(bottom), kernel, sizes)
