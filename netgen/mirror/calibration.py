@@ -35,11 +35,10 @@ def calibrate(
     drawn = {key: _drawn(key, array, seed) for key, array in weights.items()}
     mirror, shapes = _mirror(net, inputs)
     mirror.load_caffe_weights(drawn)
-    hooks = [
-        module.register_forward_pre_hook(_measure)
-        for module in mirror.modules()
-        if isinstance(module, BatchNorm | ForkBatchNorm)
-    ]
+    measured = [module for module in mirror.modules() if isinstance(module, BatchNorm | ForkBatchNorm)]
+    if not measured:
+        return mirror.caffe_weights()
+    hooks = [module.register_forward_pre_hook(_measure) for module in measured]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         mirror({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()})
