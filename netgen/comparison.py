@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netgen.analysis import Analysis, analyze_as_far_as_possible
+from netgen.layers import find
 from netgen.layers.base import text
 from netgen.schema import FIELDS
 
@@ -135,8 +136,24 @@ def _moved(old: Iterable[Layer], pairs: Sequence[tuple[Layer, Layer]]) -> Iterat
 def _layer_changes(old: Layer, new: Layer) -> Iterator[FieldChange]:
     names = (("type", old.type, new.type), ("bottom", old.bottoms, new.bottoms), ("top", old.tops, new.tops))
     yield from (FieldChange(name, a, b) for name, a, b in names if a != b)
-    for path, a, b in _changes(_flat(old.params), _flat(new.params)):
-        yield FieldChange(path, _or_default(a, path), _or_default(b, path))
+    for path, a, b in _changes(_said(old), _said(new)):
+        yield FieldChange(path, _or_default(a, path, old), _or_default(b, path, new))
+
+
+def _said(layer: Layer) -> dict[str, Any]:
+    """The layer's fields by dotted path, but for those that say what they would mean unsaid."""
+    implied = _implied_by(layer)
+    return {
+        path: value
+        for path, value in _flat(layer.params).items()
+        if path not in implied or any(each != implied[path] for each in value)
+    }
+
+
+def _implied_by(layer: Layer) -> dict[str, float]:
+    """What the layer's type says of each entry of a repeated field that is not given, by dotted path."""
+    kind = find(layer.type)
+    return {f"{kind.messages[0]}.{name}": value for name, value in kind.implied.items()} if kind else {}
 
 
 def _net_fields(net: Graph) -> dict[str, Any]:
@@ -174,10 +191,13 @@ def _flat_list(values: Sequence[Fields], message: str, path: str) -> dict[str, A
     return flat
 
 
-def _or_default(value: Any, path: str) -> Any:
-    """The value, or the default that the schema declares for a field that says nothing."""
+def _or_default(value: Any, path: str, layer: Layer) -> Any:
+    """The value, or what the layer's type or the schema has for a field that says nothing."""
     if value is not None:
         return value
+    implied = _implied_by(layer)
+    if path in implied:
+        return (implied[path],)
     message: str | None = "LayerParameter"
     default = None
     for part in path.split("."):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netgen
-from netgen.comparison import Comparison, FieldChange, compare
+from netgen.comparison import Comparison, compare
 
 Change = tuple[str, str, Any, Any]
 
@@ -87,23 +87,14 @@ def check_joins(net: netgen.Net, cfg: Path) -> None:
 
 # Caffe files
 
-SAME = {"pad": (0,), "stride": (1,), "dilation": (1,)}
-"""What a repeated field of a convolution stands for when it is empty."""
-
 
 def changes(found: Comparison) -> list[Change]:
     """The fields that differ, each once: the type, the path, the old and the new value."""
     fields: dict[Change, None] = {}
     for change in found.changed:
         for each in change.fields:
-            if not is_same(each):
-                fields[change.old.type, each.path, each.old, each.new] = None
+            fields[change.old.type, each.path, each.old, each.new] = None
     return list(fields)
-
-
-def is_same(change: FieldChange) -> bool:
-    implied = SAME.get(change.path.rpartition(".")[2])
-    return implied is not None and sorted([change.old or implied, change.new or implied]) == [implied, implied]
 
 
 def read(shared: Path, file: str, edit: Callable[[str], str] = str) -> netgen.Net:

@@ -35,11 +35,27 @@ INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 d
         INPUT + conv("a", "bias_term: true group: 1 axis: 1"),
         INPUT + conv("a", "weight_filler { }"),
         INPUT + conv("a", "engine: DEFAULT"),
+        INPUT + conv("a", "stride: 1 pad: 0 dilation: 1"),
+        INPUT + conv("a", "stride: 1 stride: 1"),
         INPUT + conv("a").replace("convolution_param", "param { lr_mult: 1 } relu_param { } convolution_param"),
     ],
 )
 def test_what_means_the_same_is_no_change(same: str) -> None:
     assert not compare(read(INPUT + conv("a")), read(same))
+
+
+def test_what_a_type_means_by_a_field_that_is_not_given() -> None:
+    def net(**fields: object) -> netgen.Net:
+        net = netgen.Net().input(1, 3, 8, 8).input(1, 3, 4, 4, name="small")
+        return net.crop(["data", "small"], name="c", **fields).prior_box(["c", "data"], name="p", min_size=[2.0])
+
+    plain = read(net().to_prototxt())
+    assert not compare(plain, read(net(offset=[0, 0]).to_prototxt()))
+    given = net(offset=[0, 1]).to_prototxt().replace("min_size", "variance: 0.1 variance: 0.2 min_size")
+    crop, priors = compare(plain, read(given)).changed
+    assert crop.fields == (FieldChange("crop_param.offset", (0,), (0, 1)),)
+    assert priors.fields == (FieldChange("prior_box_param.variance", (0.1,), (0.1, 0.2)),)
+    assert not compare(plain, read(net().to_prototxt().replace("min_size", "variance: 0.1 min_size")))
 
 
 def test_fields() -> None:
@@ -51,7 +67,7 @@ def test_fields() -> None:
     (change,) = found.changed
     assert change.fields == (
         FieldChange("type", "Convolution", "Zwirbel"),
-        FieldChange("convolution_param.stride", None, (2,)),
+        FieldChange("convolution_param.stride", (1,), (2,)),
         FieldChange("convolution_param.bias_term", True, False),
     )
 

@@ -69,6 +69,8 @@ class LayerType:
     """Whether Caffe refuses a top that bears its bottom's name."""
     verb: str = ""
     """The builder's verb, where it is not `verb_of` the type."""
+    implied: Mapping[str, float] = EMPTY
+    """What each entry of a repeated field of the main message is where none is given."""
     own_fields: tuple[str, ...] = ()
     """Fields of the main message that the schema lacks and the type reads all the same."""
     opaque: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class Convolution(LayerType):
     """
 
     messages = ("convolution_param",)
+    implied: Mapping[str, int] = {"stride": 1, "pad": 0, "dilation": 1}
     bottoms: tuple[int, int | None] = (1, None)
     tops: tuple[int, int | None] = (1, None)
     same_count = True
@@ -124,10 +125,10 @@ class Convolution(LayerType):
         if self._windows is not None and len(self._windows[0]) == axes:
             return self._windows
         given = self.given
-        kernel = self._per_axis("kernel_size", ("kernel_h", "kernel_w"), axes, None)
-        stride = self._per_axis("stride", ("stride_h", "stride_w"), axes, 1)
-        pad = self._per_axis("pad", ("pad_h", "pad_w"), axes, 0)
-        dilation = self._per_axis("dilation", (), axes, 1)
+        kernel = self._per_axis("kernel_size", ("kernel_h", "kernel_w"), axes)
+        stride = self._per_axis("stride", ("stride_h", "stride_w"), axes)
+        pad = self._per_axis("pad", ("pad_h", "pad_w"), axes)
+        dilation = self._per_axis("dilation", (), axes)
         if not given.keys().isdisjoint(("hole", "hole_h", "hole_w")):
             if axes != 2 or "dilation" in given:
                 raise NetgenError("hole is the dilation of 2-D convolutions; give dilation alone")
@@ -139,7 +140,7 @@ class Convolution(LayerType):
         self._windows = kernel, stride, pad, dilation
         return self._windows
 
-    def _per_axis(self, name: str, pair: tuple[str, ...], axes: int, default: int | None) -> Shape:
+    def _per_axis(self, name: str, pair: tuple[str, ...], axes: int) -> Shape:
         given = self.given
         values: Shape = given.get(name, ())
         if pair and (pair[0] in given or pair[1] in given):
@@ -149,8 +150,8 @@ class Convolution(LayerType):
                 raise NetgenError(f"{pair[0]} and {pair[1]} are for 2 spatial axes, and the bottom has {axes}")
             # One of pad_h and pad_w leaves the other 0; one alone of the others is refused, as 0.
             return given.get(pair[0], 0), given.get(pair[1], 0)
-        if not values and default is not None:
-            return (default,) * axes
+        if not values and name in self.implied:
+            return (self.implied[name],) * axes
         if len(values) == 1:
             return values * axes
         if len(values) != axes:

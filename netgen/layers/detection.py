@@ -6,7 +6,7 @@ What all but PriorBox compute hangs on the values (how many boxes are found, mat
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
@@ -50,6 +50,7 @@ class PriorBox(LayerType):
     """
 
     messages = ("prior_box_param",)
+    implied: Mapping[str, float] = {"variance": 0.1}
     bottoms = (2, 2)
     required = ("min_size",)
 
@@ -102,7 +103,7 @@ class PriorBox(LayerType):
         ratios = prior_ratios(fields["aspect_ratio"], flip=fields["flip"])
         if min(ratios) <= 0:
             raise NetgenError(f"aspect_ratio must be above 0, got {min(ratios)}")
-        variance = fields["variance"] or (0.1,)
+        variance = fields["variance"] or (self.implied["variance"],)
         return PriorBox(
             prior_sides(fields["min_size"], fields["max_size"], ratios),
             variance if len(variance) == 4 else variance * 4,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
@@ -270,6 +270,7 @@ class Crop(LayerType):
     """
 
     messages = ("crop_param",)
+    implied: Mapping[str, int] = {"offset": 0}
     bottoms = (2, 2)
 
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
@@ -279,7 +280,7 @@ class Crop(LayerType):
         bottom, wanted = bottoms
         axis = canonical_axis(self.fields["axis"], bottom)
         axes = len(bottom) - axis
-        offsets = self.fields["offset"] or (0,)
+        offsets = self.fields["offset"] or (self.implied["offset"],)
         if len(offsets) not in (1, axes):
             raise NetgenError(f"offset must be given once, or once for each of the {axes} axes, got {len(offsets)}")
         if len(wanted) < len(bottom):
