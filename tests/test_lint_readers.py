@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 import netgen
@@ -71,6 +74,10 @@ def test_depthwise_spelling() -> None:
     assert found(net().conv(4, 3, group=4)) == []
 
 
+def boxes(net: Net, least: float, **fields: Any) -> Net:
+    return net.prior_box([net.last, "data"], min_size=[least], **fields)
+
+
 # A layer of each case, and the programs that refuse or change it.
 CASES: list[tuple[Callable[[Net], Net], str, str]] = [
     (lambda net: net.upsample(scale=2), "consumers-refuse", "OpenCV 4.14, OpenVINO's mo 2024.6 and MMdnn 0.3.1 refuse"),
@@ -89,7 +96,14 @@ CASES: list[tuple[Callable[[Net], Net], str, str]] = [
     (lambda net: net.dropout(), "consumers-refuse", "leave it out of a deploy file"),
     (lambda net: net.normalize(), "consumers-refuse", "MMdnn 0.3.1 refuses this type, a type of the SSD fork"),
     (lambda net: net.normalize(), "consumers-differ", "X2Paddle 1.6.0 computes other values"),
-    (lambda net: net.reorg(stride=2), "consumers-refuse", "OpenCV 4.14, MNN 3.6.1, OpenVINO's mo 2024.6, caffe2onnx"),
+    (lambda net: net.reorg(stride=2), "consumers-refuse", "): MNN 3.6.1, OpenVINO's mo 2024.6, caffe2onnx"),
+    (lambda net: net.reorg(stride=4), "consumers-differ", "OpenCV 4.14 takes every stride for 2, and ignores reverse"),
+    (lambda net: net.reorg(stride=2, reverse=True), "consumers-differ", "ignores reverse"),
+    (lambda net: boxes(net, 2.5, variance=[0.1]), "consumers-differ", "OpenCV 4.14 keeps the fractions of min_size"),
+    (lambda net: boxes(net, 2, max_size=[4.5], variance=[0.1]), "consumers-differ", "which Caffe drops; give whole"),
+    (lambda net: boxes(net, 2), "consumers-refuse", "OpenCV 4.14 refuses a PriorBox without variance; write it out"),
+    (lambda net: net.yolo_detection_output(num_classes=2), "consumers-refuse", "OpenCV 4.14, MNN 3.6.1, OpenVINO's mo"),
+    (lambda net: net.yolov3_detection_output(num_classes=2, mask_group_num=1), "consumers-refuse", "OpenCV 4.14, MNN"),
     (lambda net: net.layer("Scale", top="s"), "consumers-refuse", "refuses a Scale that does not work in place"),
 ]  # fmt: skip
 
@@ -97,6 +111,31 @@ CASES: list[tuple[Callable[[Net], Net], str, str]] = [
 @pytest.mark.parametrize(("layer", "rule", "message"), CASES)
 def test_consumers(layer: Callable[[Net], Net], rule: str, message: str) -> None:
     assert message in text(layer(net().conv(4)), rule)
+
+
+def opencv(made: Net) -> np.ndarray[Any, Any]:
+    reader = cv2.dnn.readNetFromCaffe(np.frombuffer(made.to_prototxt().encode(), np.uint8))
+    values = np.random.default_rng(0).standard_normal(netgen.infer_shapes(made)["data"]).astype(np.float32)
+    reader.setInput(values)
+    return np.asarray(reader.forward())
+
+
+def test_opencv_does_what_is_said_of_it() -> None:
+    def image() -> Net:
+        return Net().input(1, 36, 12, 12)
+
+    two = opencv(image().reorg(stride=2))
+    assert two.shape == (1, 144, 6, 6)
+    for other in (image().reorg(stride=3), image().reorg(stride=2, reverse=True)):
+        assert netgen.infer_shapes(other)["reorg1"] != two.shape
+        np.testing.assert_array_equal(opencv(other), two)
+    whole, more = (opencv(boxes(image(), least, variance=[0.1])) for least in (2, 2.5))
+    assert np.abs(whole - more).max() > 0.01
+    with pytest.raises(cv2.error, match="varianceParameterRetrieved"):
+        opencv(boxes(image(), 2))
+    head = Net().input(1, 35, 2, 2)
+    with pytest.raises(cv2.error, match='of type "YoloDetectionOutput"'):
+        opencv(head.yolo_detection_output(num_classes=2, num_box=5, biases=[1.0] * 10))
 
 
 def test_consumers_eltwise() -> None:

@@ -95,7 +95,22 @@ CASES = (
         way_out="Scale with axis: 0 and the factors, as N x C, for its second bottom, and an Eltwise SUM are the same",
     ),
     Case("Dropout", "caffe2onnx", way_out="leave it out of a deploy file, where it does nothing"),
-    Case("Reorg Yolov3DetectionOutput", _ALL, home=_FORKS),
+    Case("Reorg", "MNN OpenVINO caffe2onnx X2Paddle MMdnn", home=_FORKS),
+    Case(
+        "Reorg", differs="OpenCV 4.14 takes every stride for 2, and ignores reverse",
+        when=lambda site: site.fields.get("stride", 2) != 2 or site.fields["reverse"],
+        way_out="move the values by Reshape and Permute layers instead",
+    ),
+    Case(
+        "PriorBox", differs="OpenCV 4.14 keeps the fractions of min_size and max_size, which Caffe drops",
+        when=lambda site: any(each % 1 for name in ("min_size", "max_size") for each in site.fields[name]),
+        way_out="give whole numbers",
+    ),
+    Case(
+        "PriorBox", "OpenCV", what="a PriorBox without variance", way_out="write it out; 0.1 is what Caffe takes",
+        when=lambda site: not site.fields["variance"],
+    ),
+    Case("YoloDetectionOutput Yolov3DetectionOutput", _ALL, home=_FORKS),
     Case(
         "Scale", "caffe2onnx", what="a Scale that does not work in place", way_out="let it work in place",
         when=lambda site: len(site.bottoms) == 1 and not site.in_place,
