@@ -45,6 +45,13 @@ def typed(name: str, key: str, text: str, hint: Any, way_out: str = "") -> Any:
         raise UsageError(f"{name}: {key} must be {_spoken(hint)}, got {text!r}{way_out}") from None
 
 
+def taken(function: Callable[..., Any]) -> dict[str, str]:
+    """What each parameter takes, in words; {} for a function that takes any."""
+    known = parameters_of(function) or {}
+    hints = typing.get_type_hints(function)
+    return {key: _spoken(hints.get(key, _kind_of_default(known, key))) for key in known}
+
+
 def kinds(hint: Any) -> tuple[Any, ...]:
     """The types that an annotation allows, those of a union one by one."""
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

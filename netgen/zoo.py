@@ -71,10 +71,19 @@ def find(name: str) -> Function:
 
 def names() -> Iterator[str]:
     """The names of all networks, netgen's own first."""
-    from netgen.nets import MODULES
+    for _, names in groups():
+        yield from names
 
-    yield from MODULES
-    yield from sorted(entry.name for entry in _entry_points() if entry.name not in MODULES)
+
+def groups() -> Iterator[tuple[str, list[str]]]:
+    """The names of all networks by what they do; those of other packages come last."""
+    from netgen.nets import CLASSIFIERS, DETECTORS, MODULES
+
+    yield "Classification", list(CLASSIFIERS)
+    yield "Detection", list(DETECTORS)
+    others = sorted(entry.name for entry in _entry_points() if entry.name not in MODULES)
+    if others:
+        yield "Of other packages", others
 
 
 def parameters_of(function: Function) -> Mapping[str, Any] | None:

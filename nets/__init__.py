@@ -3,7 +3,7 @@
 if __name__ != "netgen.nets":
     raise ImportError("this package is netgen.nets: import netgen.nets instead of nets")
 
-MODULES = {
+CLASSIFIERS = {
     "peleenet": "peleenet",
     "alexnet": "alexnet",
     "caffenet": "alexnet",
@@ -27,6 +27,8 @@ MODULES = {
     "vgg19": "vgg",
     "darknet19": "darknet",
     "darknet53": "darknet",
+}
+DETECTORS = {
     "yolov2": "yolo",
     "yolov2_tiny": "yolo",
     "yolov3": "yolo",
@@ -37,4 +39,5 @@ MODULES = {
     "ssd300_vgg16": "ssd",
     "ssd512_vgg16": "ssd",
 }
+MODULES = {**CLASSIFIERS, **DETECTORS}
 """The module, here, that holds the function of each network's name."""
