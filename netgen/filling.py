@@ -12,7 +12,7 @@ import numpy as np
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
-from netgen.layers.base import Shape, count, declared
+from netgen.layers.base import Shape, count, declared, text
 from netgen.shapes import walk_layers
 from netgen.weights import Array, Weights, expected_weights, key_of, split_key
 from netgen.wiring import State
@@ -67,6 +67,9 @@ def fill_weights(
                 weights[key] = filled(shape, filler, key, seed)
             except NetgenError as error:
                 raise NetgenError(f"{shaped.layer}: weight {index}: {error}") from None
+            except MemoryError:
+                need = f"{text(shape)} takes {4 * count(shape):,} bytes"
+                raise NetgenError(f"{shaped.layer}: weight {index}: out of memory: {need}") from None
     return weights
 
 

@@ -163,8 +163,8 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     said = refused(bomb)
     size = bomb.stat().st_size
     assert said == (
-        f"'b:0': with this array, 524288, the file's {size} bytes would unpack to more than {1 << 20}; give the network's "
-        "shapes (load_weights(path, expected)) if that is right"
+        f"'b:0': with this array, 524288, the file's {size} bytes would unpack to more than {1 << 20}; if that is right, "
+        "write it uncompressed, or give the network's shapes (load_weights(path, expected))"
     )
     monkeypatch.undo()
     monkeypatch.setattr(npz, "ALWAYS", 1 << 20)

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from netgen.cost import layer_costs
 from netgen.layers.base import text
+from netgen.mirror import memory
 from netgen.mirror.network import Mirror
 from netgen.shapes import shape_layers
 
@@ -148,7 +149,8 @@ def _run(
     mirror.fill()
     mirror.to(device)
     generator = torch.Generator().manual_seed(0)
-    inputs = {name: torch.rand(shape, generator=generator).to(device) for name, shape in mirror.inputs.items()}
+    with memory.told(lambda: f"the inputs are {memory.size_of(mirror.inputs.values())}; give smaller ones (--input)"):
+        inputs = {name: torch.rand(shape, generator=generator).to(device) for name, shape in mirror.inputs.items()}
     clock = _Clock(device)
     with torch.no_grad():
         mirror(inputs)

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
+from netgen.fields import shown
 from netgen.layers.base import text
+from netgen.mirror import memory
+from netgen.mirror.binding import by_name, listed, tensor_for
 from netgen.mirror.blobs import slots
+from netgen.mirror.building import among, joined_pairs, modules_of, shaped_phases
 from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
-from netgen.mirror.program import Program, Step, build, is_fed, pairs
+from netgen.mirror.program import Program, Step, build
 from netgen.mirror.recurrent import Recurrent
 from netgen.mirror.weighted import Weighted
 from netgen.shapes import given_shapes, input_shapes, shape_layers
@@ -54,9 +58,9 @@ class Mirror(Weighted):
         level: int = 0,
     ) -> None:
         super().__init__(net)
-        self.given = dict(inputs or {})
         self.states = {each: State(each, level, tuple(stages)) for each in ("TRAIN", "TEST")}
-        shaped, self.missing = _shaped(net, phase, self.states, self.given)
+        shaped, self.missing = shaped_phases(net, phase, self.states, inputs or {})
+        self.given = dict(inputs or {})
         self.programs = self._built(shaped)
         self._share()
         self._seen = {"TRAIN": set(), "TEST": set()}
@@ -116,11 +120,11 @@ class Mirror(Weighted):
 
     def _built(self, shaped: dict[str, list[ShapedLayer]]) -> dict[str, Program]:
         """The programs of the phases that ``shaped`` has, its first being the one that must be."""
-        joined = _joined(shaped)
+        joined = joined_pairs(shaped)
         modules: dict[int, nn.Module] = {}
         for phase, layers in list(shaped.items()):
             try:
-                made = _modules(layers, joined[phase], modules)
+                made = modules_of(layers, joined[phase], modules)
             except NetgenError as error:
                 if phase == next(iter(shaped)):
                     raise
@@ -151,44 +155,17 @@ class Mirror(Weighted):
 
     def _given_in(self, phase: str) -> dict[str, Shape]:
         """The shapes that were given for blobs of a phase."""
-        return given_shapes(self.net, self.states[phase], _among(self.net, self.states[phase], self.given))
+        return given_shapes(self.net, self.states[phase], among(self.net, self.states[phase], self.given))
 
     # Running
 
     def _bound(self, program: Program, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor]:
-        """The inputs by blob name."""
-        names = list(program.inputs)
-        given: dict[str, Any] = dict(kwargs)
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            given.update(args[0])
-        elif len(args) > len(names):
-            takes = ", ".join(names) or "none"
-            raise UsageError(f"the network takes {len(names)} inputs ({takes}), got {len(args)}")
-        else:
-            given.update(zip(names, args, strict=False))
-        for name in given:
-            if name not in program.inputs:
-                near = did_you_mean(name, names)
-                raise UsageError(f"no input {name!r}{near} (the inputs are {', '.join(names) or 'none'})")
-        for name in names:
-            if name not in given:
-                raise UsageError(f"input {name!r} is missing; the network takes {', '.join(names)}")
-            given[name] = self._tensor(name, given[name])
-        self._check_shapes(program, tuple(tuple(given[name].shape) for name in names))
-        return {name: given[name] for name in names}
-
-    def _tensor(self, name: str, value: Any) -> Tensor:
-        """An input on the mirror's device, in its type."""
-        if not isinstance(value, Tensor) or value.is_complex():
-            kind = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
-            raise UsageError(f"input {name!r}: give a torch.Tensor of real numbers, got {kind}")
+        """The inputs by blob name, on the mirror's device and in its type."""
         own = next(iter(self.parameters()), None)
-        if own is None:
-            return value if value.is_floating_point() else value.float()
-        if value.device != own.device:
-            where, there = str(value.device), str(own.device)
-            raise UsageError(f"input {name!r} is on {where} and the mirror on {there}; move it with .to({there!r})")
-        return value.to(own.dtype)
+        named = by_name(list(program.inputs), args, kwargs)
+        given = {name: tensor_for(name, value, own) for name, value in named.items()}
+        self._check_shapes(program, tuple(tuple(each.shape) for each in given.values()))
+        return given
 
     def _check_shapes(self, program: Program, shapes: tuple[Shape, ...]) -> None:
         """Raise NetgenError where the network cannot take inputs of these shapes (Net::Reshape)."""
@@ -204,7 +181,7 @@ class Mirror(Weighted):
                 if had != shape:
                     raise NetgenError(
                         f"{each.layer}: for inputs of {', '.join(map(text, shapes))} its weight {i} would have to be "
-                        f"{text(shape)}, and it is {text(had)}; give inputs of {_listed(program.inputs)}"
+                        f"{text(shape)}, and it is {text(had)}; give inputs of {listed(program.inputs)}"
                     )
         self._seen[self.phase].add(shapes)
 
@@ -213,30 +190,34 @@ class Mirror(Weighted):
             return list(program.outputs)
         if blobs == "all":
             return list(program.blobs)
-        names = [blobs] if isinstance(blobs, str) else list(blobs)
+        given: Any = [blobs] if isinstance(blobs, str) else blobs
+        names = list(given) if isinstance(given, Iterable) else [given]
         for name in names:
             if name not in program.blobs:
-                raise UsageError(f"no blob {name!r} in phase {self.phase}{did_you_mean(name, program.blobs)}")
+                near = did_you_mean(name, program.blobs) if isinstance(name, str) else ""
+                raise UsageError(f"no blob {shown(name)} in phase {self.phase}{near}")
         return names
 
     def _run(
         self, program: Program, values: dict[str, Tensor], wanted: set[str], losses: list[Tensor] | None = None
     ) -> None:
         """Go through the steps; ``values`` ends with the wanted blobs, ``losses`` with the weighted losses."""
-        step: Step | None = None
-        try:
-            for step in program.steps:
+        for step in program.steps:
+            try:
                 if step.plain and losses is None and step.inner not in wanted:
                     values[step.tops[0]] = step.module(values[step.bottoms[0]])
                 else:
                     _work(step, values, wanted, losses)
-                for name in step.spent:
-                    if name not in wanted:
-                        del values[name]
-        except NetgenError as error:
-            raise NetgenError(f"{step.layer if step else ''}: {error}") from None
-        except torch.OutOfMemoryError as error:
-            raise NetgenError(f"{step.layer if step else ''}: the device has no memory left: {error}") from None
+            except NetgenError as error:
+                raise NetgenError(f"{step.layer}: {error}") from None
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_short(error):
+                    raise
+                need = memory.need_of(step, self.phase, values)
+                raise NetgenError(f"{step.layer}: out of memory: {need}") from None
+            for name in step.spent:
+                if name not in wanted:
+                    del values[name]
 
 
 def _work(step: Step, values: dict[str, Tensor], wanted: set[str], losses: list[Tensor] | None) -> None:
@@ -253,71 +234,3 @@ def _work(step: Step, values: dict[str, Tensor], wanted: set[str], losses: list[
     values.update(zip(step.tops, parts, strict=False))
     if losses is not None:
         losses += [part * weight for part, weight in zip(parts, step.losses, strict=False) if weight]
-
-
-def _shaped(
-    net: Graph, phase: str, states: Mapping[str, State], given: Mapping[str, Sequence[int]]
-) -> tuple[dict[str, list[ShapedLayer]], dict[str, NetgenError]]:
-    """The layers of both phases with their shapes, and why a phase other than ``phase`` cannot be."""
-    if phase not in states:
-        raise UsageError(f"phase must be TRAIN or TEST, got {phase!r}")
-    shaped = {phase: shape_layers(net, states[phase], given)}
-    missing: dict[str, NetgenError] = {}
-    other = "TRAIN" if phase == "TEST" else "TEST"
-    try:
-        shaped[other] = shape_layers(net, states[other], _among(net, states[other], given))
-    except NetgenError as error:
-        missing[other] = error
-    return shaped, missing
-
-
-def _among(net: Graph, state: State, given: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    """What was given for blobs that a state has."""
-    makes = {*net.inputs, *(top for layer in net.layers if state.has(layer) for top in layer.tops)}
-    return {name: shape for name, shape in given.items() if name in makes}
-
-
-def _joined(shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, dict[int, int]]:
-    """The pairs of layers that are one module in every phase that has the first of them."""
-    found = {phase: pairs(layers) for phase, layers in shaped.items()}
-    partners: dict[int, set[int]] = {}
-    for phase, layers in shaped.items():
-        for i, each in enumerate(layers):
-            second = found[phase].get(i)
-            partners.setdefault(id(each.layer), set()).add(-1 if second is None else id(layers[second].layer))
-    return {
-        phase: {i: j for i, j in found[phase].items() if len(partners[id(layers[i].layer)]) == 1}
-        for phase, layers in shaped.items()
-    }
-
-
-def _modules(
-    layers: Sequence[ShapedLayer], joined: Mapping[int, int], known: Mapping[int, nn.Module]
-) -> dict[int, nn.Module]:
-    """A module for each layer that ``known`` lacks, by the layers' ids; two that are joined have one."""
-    made: dict[int, nn.Module] = {}
-    firsts = {second: first for first, second in joined.items()}
-    for i, each in enumerate(layers):
-        if id(each.layer) in known or is_fed(each):
-            continue
-        if i in firsts:
-            made[id(each.layer)] = made[id(layers[firsts[i]].layer)]
-        else:
-            made[id(each.layer)] = _module(each, layers[joined[i]] if i in joined else None)
-    return made
-
-
-def _module(each: ShapedLayer, after: ShapedLayer | None) -> nn.Module:
-    # Layers that are equal but for their names share a kind, and where a top lies over a bottom is told by the names.
-    kind = type(each.kind)(each.layer, each.kind.phase)
-    try:
-        module = kind.torch(each.bottoms) if after is None else kind.torch_with(after.kind, each.bottoms)
-    except NetgenError as error:
-        raise NetgenError(f"{each.layer}: {error}") from None
-    if not isinstance(module, nn.Module):
-        raise NetgenError(f"{each.layer}: torch() of its type must return a torch.nn.Module, got {module!r}")
-    return module
-
-
-def _listed(shapes: Mapping[str, Shape]) -> str:
-    return ", ".join(f"{name} {text(shape)}" for name, shape in shapes.items())

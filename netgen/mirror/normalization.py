@@ -95,15 +95,19 @@ class BatchNorm(_BatchNorm):
         self.running_var.fill_(1)
 
     def read_blob(self, name: str) -> Tensor:
-        """A blob as Caffe has it: the sums and their factor, bit for bit those that were written."""
+        """A blob as Caffe has it: the sums and their factor, bit for bit those that were written.
+
+        Where nothing was summed up yet, they are what testing takes, with a factor of 1, as ``fill_weights`` has them.
+        """
         if name not in STATISTICS:
             blob: Tensor = getattr(self, name).detach()
             return blob
         if self._sums is not None and self._is_quotient_of(self._sums):
             return self._sums[STATISTICS.index(name)]
+        factor = self.factor or 1.0
         if name == "factor":
-            return torch.tensor([self.factor])
-        return (self.running_mean if name == "mean" else self.running_var).detach() * self.factor
+            return torch.tensor([factor])
+        return (self.running_mean if name == "mean" else self.running_var).detach() * factor
 
     def write_blob(self, name: str, value: Tensor) -> None:
         """Take over a blob of Caffe's; with a factor of 0 mean and variance are 0, as Caffe has it."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from netgen.errors import UsageError
+from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
 from netgen.mirror import Mirror
+from netgen.mirror.binding import listed
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
-    from netgen.layers.base import Array
+    from netgen.layers.base import Array, Shape
 
 
 def run(
@@ -64,26 +65,47 @@ def run_with_notes(
     mirror = Mirror(net, phase, shapes, stages=stages, level=level)
     if ignore_missing:
         mirror.fill()
-    notes = mirror.load(weights, ignore_missing=ignore_missing)
-    device = device_named(device) if isinstance(device, str) else device
-    mirror.to(device)
+    try:
+        notes = mirror.load(weights, ignore_missing=ignore_missing)
+    except NetgenError as error:
+        raise type(error)(f"{error}{_other_shapes(net, mirror, shapes)}") from None
+    mirror.to(device := device_named(device))
     tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     with torch.no_grad():
         found = mirror(tensors, blobs=blobs)
     return {name: value.detach().float().cpu().numpy() for name, value in found.items()}, notes
 
 
-def device_named(name: str) -> torch.device:
+def device_named(name: torch.device | str) -> torch.device:
     """The device of that name, "auto" for a GPU where there is one; raises UsageError for one that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used: {reason}; take cpu, or auto for what there is") from None
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise _no_device(name, reason) from None
+    if device.type == "meta":
+        raise _no_device(name, "it holds no values")
     return device
+
+
+def _no_device(name: object, reason: str) -> UsageError:
+    return UsageError(f"device {shown(str(name))} cannot be used: {reason}; take cpu, or auto for what there is")
+
+
+def _other_shapes(net: Graph, mirror: Mirror, shapes: Mapping[str, Shape]) -> str:
+    """Where the inputs have other shapes than the network says, that: weights that do not fit may do so for them."""
+    try:
+        state = mirror.states[mirror.phase]
+        own = Mirror(net, state.phase, stages=state.stages, level=state.level).inputs
+    except NetgenError:
+        return ""
+    other = {name: own[name] for name, shape in shapes.items() if name in own and own[name] != shape}
+    if not other:
+        return ""
+    return f" (for inputs of {listed({name: shapes[name] for name in other})}; the network says {listed(other)})"
 
 
 def _array(name: str, value: Any) -> Array:

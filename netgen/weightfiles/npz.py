@@ -15,6 +15,7 @@ from netgen.errors import NetgenError, ParseError
 from netgen.files import writing
 from netgen.layers.base import check_size, count, text
 from netgen.weights import array_of, split_key
+from netgen.wire import mapped
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
@@ -38,8 +39,10 @@ def read_arrays(
 ) -> dict[str, Array]:
     """The arrays in an ``.npz`` by name, as float32; ``check`` raises NetgenError for a name that must not be.
 
-    Sizes are checked before room is made, and pickled objects are refused unread.
+    Sizes are checked before room is made, and pickled objects are refused unread. Raises ParseError for a file that
+    is none, UsageError when it cannot be read.
     """
+    mapped(name, hdf5=True).close()
     weights: dict[str, Array] = {}
     place = ""
     try:
@@ -81,8 +84,8 @@ class Room:
         if self.left < 0:
             raise NetgenError(
                 f"with this array, {text(shape)}, the file's {self.size} bytes would unpack to more than "
-                f"{max(ALWAYS, RATIO * self.size)}; give the network's shapes (load_weights(path, expected)) "
-                "if that is right"
+                f"{max(ALWAYS, RATIO * self.size)}; if that is right, write it uncompressed, or give the network's "
+                "shapes (load_weights(path, expected))"
             )
 
 
