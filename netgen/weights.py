@@ -107,10 +107,7 @@ def expected_weights(
     for shaped in walk_layers(net, State(phase, level, stages), inputs):
         layer, shapes = shaped.layer, shaped.weights
         if shapes and key_of(layer.name, 0) in expected:
-            raise NetgenError(
-                f"{layer}: another layer with weights has its name, and Caffe loads weights into the first alone; "
-                "give it a name of its own"
-            )
+            raise of_one_name(layer)
         for index, shape in enumerate(shapes):
             key = key_of(layer.name, index)
             expected[key] = shape
@@ -118,6 +115,14 @@ def expected_weights(
             if name and owners.setdefault(name, key) != key:
                 expected.owners[key] = owners[name]
     return expected
+
+
+def of_one_name(layer: Layer) -> NetgenError:
+    """What is said of a layer with weights whose name another one of its phase has."""
+    return NetgenError(
+        f"{layer}: another layer with weights has its name, and Caffe loads weights into the first alone; give it a "
+        "name of its own"
+    )
 
 
 def param_name(layer: Layer, index: int) -> str:

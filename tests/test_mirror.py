@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+import netgen
+from tests.own_types import forgotten_types
 
-import netgen  # noqa: E402 - torch must be there first
-from netgen.mirror.names import escaped, unescaped  # noqa: E402
-from tests.own_types import forgotten_types  # noqa: E402
+torch: Any = pytest.importorskip("torch")
+
+if TYPE_CHECKING:
+    from netgen.mirror import Mirror
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 6 dim: 6 } } } '
 DATA = """layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN } }
@@ -25,11 +27,12 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "f" bottom: "label" top: "l
 """
 
 
-def over_input(layers: str, **options: Any) -> netgen.Mirror:
-    return netgen.to_torch(netgen.parse_prototxt(INPUT + layers), **options)
+def over_input(layers: str, **options: Any) -> Mirror:
+    made: Mirror = netgen.to_torch(netgen.parse_prototxt(INPUT + layers), **options)
+    return made
 
 
-def small() -> netgen.Mirror:
+def small() -> Mirror:
     net = netgen.Net().input(1, 3, 6, 6).conv(4, 3, name="a.b/c", weight_filler="msra").bn(name="bn").scale(name="s")
     return netgen.to_torch(net.relu(name="r").conv(2, 1, name="train", weight_filler="msra").sigmoid(name="50%"))
 
@@ -49,6 +52,8 @@ HARD_NAMES += ["weight", "T_destination", "é", "\udce9", "a b", "__class__", "c
 
 
 def test_every_name_has_one_module_name_and_the_way_back() -> None:
+    from netgen.mirror.names import escaped, unescaped
+
     assert len({escaped(name, again) for name in HARD_NAMES for again in range(3)}) == 3 * len(HARD_NAMES)
     for name in HARD_NAMES:
         for again in range(3):
@@ -59,6 +64,8 @@ def test_every_name_has_one_module_name_and_the_way_back() -> None:
 
 @pytest.mark.parametrize("name", HARD_NAMES[1:])
 def test_a_layer_may_have_any_name(name: str) -> None:
+    from netgen.mirror.names import escaped
+
     net = netgen.Net().input(1, 3, 6, 6).conv(2, 1, name=name, weight_filler="msra", bias_term=True)
     mirror = netgen.to_torch(net)
     assert list(mirror.state_dict()) == [f"{escaped(name)}.weight", f"{escaped(name)}.bias"]
@@ -154,7 +161,7 @@ def test_shapes_given_for_inputs() -> None:
 
 def test_what_is_no_net_or_phase() -> None:
     with refused() as caught:
-        netgen.to_torch("peleenet")  # type: ignore[arg-type]
+        netgen.to_torch("peleenet")  # type: ignore[call-overload]
     assert str(caught.value) == "give a net (netgen.load reads one from a file), got 'peleenet'"
     with refused() as caught:
         netgen.to_torch(netgen.Net(), "test")
@@ -218,7 +225,7 @@ def test_the_phases_of_a_train_test_file() -> None:
     assert str(caught.value).startswith("layer 'd' (Data): its size lies in the database; give it: inputs={'data'")
     mirror = netgen.to_torch(net, inputs=shapes)
     assert not mirror.training
-    assert mirror.outputs == ("acc", "loss")
+    assert list(mirror.outputs) == ["acc", "loss"]
     label = torch.tensor([1, 4])
     tested = mirror(image(), label)
     assert torch.equal(tested["loss"], mirror.loss(image(), label))
@@ -226,7 +233,7 @@ def test_the_phases_of_a_train_test_file() -> None:
     assert torch.allclose(tested["loss"], torch.nn.functional.cross_entropy(scores, label))
     assert tested["acc"] == (scores.argmax(1) == label).float().mean()
     mirror.train()
-    assert mirror.outputs == ("loss",)
+    assert list(mirror.outputs) == ["loss"]
     assert (mirror(image(), label, blobs=["f"])["f"] == 0).any()
     assert netgen.to_torch(net, "TRAIN", shapes).training
     with refused(netgen.NetgenError) as caught:
@@ -269,11 +276,12 @@ def test_a_layer_type_without_a_mirror_and_one_with_its_own() -> None:
             "layer 'd' (Doubled): its type has no mirror in PyTorch; give it one: a subclass of netgen.LayerType with "
             "torch(bottoms), which returns a torch.nn.Module"
         )
-        Doubled.torch = lambda *_: 2  # type: ignore[method-assign]
+        kind: Any = Doubled
+        kind.torch = lambda *_: 2
         with refused(netgen.NetgenError) as caught:
             netgen.to_torch(net)
         assert str(caught.value).endswith("torch() of its type must return a torch.nn.Module, got 2")
-        Doubled.torch = lambda *_: Twice()  # type: ignore[method-assign]
+        kind.torch = lambda *_: Twice()
         assert torch.equal(netgen.to_torch(net)(image()), 2 * image())
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+import netgen
+from tests.test_mirror import image, over_input, small
 
-import netgen  # noqa: E402 - torch must be there first
-from tests.test_mirror import image, over_input, small  # noqa: E402
+torch: Any = pytest.importorskip("torch")
 
 
 def test_propagate_down() -> None:
@@ -71,7 +71,8 @@ def test_a_blob_is_let_go_once_it_is_spent() -> None:
     with torch.no_grad():
         mirror(image())
         assert alive == [1, 2, 2, 2, 2]
-        made.clear(), alive.clear()
+        made.clear()
+        alive.clear()
         mirror(image(), blobs="all")
         assert alive == [1, 2, 3, 4, 5]
 

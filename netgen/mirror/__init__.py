@@ -64,9 +64,10 @@ def to_torch(
     """The network as a torch.nn.Module with Caffe's numbers.
 
     Its weights are those of ``weights``, a file or {"layer:index": array} in Caffe's shapes, else new ones by the
-    network's fillers from ``seed``. ``phase`` TEST gives it in ``eval()``, TRAIN in ``train()``; ``inputs`` gives
-    shapes to inputs that the network says no or another shape of, as for ``infer_shapes``. Raises NetgenError for
-    a layer whose type has no mirror and for weights that do not fit, UsageError where torch is not installed.
+    network's fillers from ``seed``; so have layers of the other phase alone that it lacks. ``phase`` TEST gives it in
+    ``eval()``, TRAIN in ``train()``; ``inputs`` gives shapes to inputs that the network says no or another shape of,
+    as for ``infer_shapes``. Raises NetgenError for a layer whose type has no mirror and for weights that do not fit,
+    UsageError where torch is not installed.
 
     With ``optimize`` it is for inference alone and faster, an ``Optimised``, where ``half`` allows half precision on a
     GPU.
@@ -80,9 +81,9 @@ def to_torch(
     if half and not optimize:
         raise UsageError("half goes with optimize=True; without it, call .half() of the mirror")
     mirror = Mirror(net, phase, inputs, stages=stages, level=level)
-    if weights is None:
+    if weights is None or mirror.lone_layers():
         mirror.fill(seed)
-    else:
+    if weights is not None:
         mirror.load(weights)
     if not optimize:
         return mirror

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from netgen.mirror.normalization import STATISTICS, BatchNorm
 
 if TYPE_CHECKING:
+    from netgen.graph import Layer
     from netgen.shapes import ShapedLayer
 
 
@@ -17,6 +18,7 @@ class Slot(NamedTuple):
 
     key: str
     """``layer:index``."""
+    layer: Layer
     module: nn.Module
     name: str
     lr_mult: float
@@ -50,7 +52,7 @@ def slots(each: ShapedLayer, module: nn.Module, *, second: bool = False) -> list
     specs = [*each.layer.params.get("param", ()), *[{}] * len(each.weights)]
     return [
         Slot(
-            f"{each.layer.name}:{i}", module, name,
+            f"{each.layer.name}:{i}", each.layer, module, name,
             spec.get("lr_mult", 1.0), spec.get("decay_mult", 1.0), spec.get("name", ""),
         )
         for i, (name, spec) in enumerate(zip(names, specs, strict=False))

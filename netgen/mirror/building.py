@@ -43,13 +43,13 @@ def among(net: Graph, state: State, given: Mapping[str, Sequence[int]]) -> dict[
 def joined_pairs(shaped: Mapping[str, list[ShapedLayer]]) -> dict[str, dict[int, int]]:
     """The pairs of layers that are one module in every phase that has the first of them."""
     found = {phase: pairs(layers) for phase, layers in shaped.items()}
-    partners: dict[int, set[int]] = {}
+    partners: dict[str, set[str | None]] = {}
     for phase, layers in shaped.items():
         for i, each in enumerate(layers):
             second = found[phase].get(i)
-            partners.setdefault(id(each.layer), set()).add(-1 if second is None else id(layers[second].layer))
+            partners.setdefault(each.layer.name, set()).add(None if second is None else layers[second].layer.name)
     return {
-        phase: {i: j for i, j in found[phase].items() if len(partners[id(layers[i].layer)]) == 1}
+        phase: {i: j for i, j in found[phase].items() if len(partners[layers[i].layer.name]) == 1}
         for phase, layers in shaped.items()
     }
 
@@ -61,11 +61,11 @@ def modules_of(
     made: dict[int, nn.Module] = {}
     firsts = {second: first for first, second in joined.items()}
     for i, each in enumerate(layers):
-        if id(each.layer) in known or is_fed(each):
-            continue
         if i in firsts:
-            made[id(each.layer)] = made[id(layers[firsts[i]].layer)]
-        else:
+            module = made.get(id(layers[firsts[i]].layer))
+            if module is not None:
+                made[id(each.layer)] = module
+        elif id(each.layer) not in known and not is_fed(each):
             made[id(each.layer)] = _module(each, layers[joined[i]] if i in joined else None)
     return made
 

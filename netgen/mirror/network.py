@@ -19,8 +19,10 @@ from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
 from netgen.mirror.program import Program, Step, build
 from netgen.mirror.recurrent import Recurrent
+from netgen.mirror.tying import tie_named, tie_phases
 from netgen.mirror.weighted import Weighted
 from netgen.shapes import given_shapes, input_shapes, shape_layers
+from netgen.weights import of_one_name
 from netgen.wiring import State
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class Mirror(Weighted):
         shaped, self.missing = shaped_phases(net, phase, self.states, inputs or {})
         self.given = dict(inputs or {})
         self.programs = self._built(shaped)
-        self._share()
+        tie_named(self.slots.values())
+        self._freeze()
         self._seen = {"TRAIN": set(), "TEST": set()}
         self.train(phase == "TRAIN")
 
@@ -125,33 +128,45 @@ class Mirror(Weighted):
         for phase, layers in list(shaped.items()):
             try:
                 made = modules_of(layers, joined[phase], modules)
+                self._add(phase, layers, joined[phase], made)
             except NetgenError as error:
                 if phase == next(iter(shaped)):
                     raise
                 self.missing[phase] = error
                 del shaped[phase]
                 continue
-            self._add(layers, joined[phase], made)
             modules.update(made)
         return {
             phase: build(layers, input_shapes(self.net, self._given_in(phase)), joined[phase], modules)
             for phase, layers in shaped.items()
         }
 
-    def _add(self, layers: Sequence[ShapedLayer], joined: Mapping[int, int], made: Mapping[int, nn.Module]) -> None:
-        """Take in the modules that a phase made, under their layers' names, and the slots of their weights."""
+    def _add(
+        self, phase: str, layers: Sequence[ShapedLayer], joined: Mapping[int, int], made: Mapping[int, nn.Module]
+    ) -> None:
+        """Take in the modules that a phase made, under their layers' names, and the slots of the phase's weights."""
         seconds = set(joined.values())
+        own = self.weights_in[phase] = []
         for i, each in enumerate(layers):
             module = made.get(id(each.layer))
             if module is None:
+                own += [slot.key for slot in self.slots.values() if slot.layer is each.layer]
                 continue
-            if i not in seconds:
-                again = 0
-                while escaped(each.layer.name, again) in self._modules:
-                    again += 1
-                self.add_module(escaped(each.layer.name, again), module)
             for slot in slots(each, module, second=i in seconds):
-                self.slots.setdefault(slot.key, slot)
+                if slot.key in own:
+                    raise of_one_name(each.layer)
+                own.append(slot.key)
+                known = self.slots.setdefault(slot.key, slot)
+                if known.module is not module:
+                    tie_phases(known, slot)
+            if i not in seconds:
+                self._add_as(each.layer.name, module)
+
+    def _add_as(self, name: str, module: nn.Module) -> None:
+        again = 0
+        while escaped(name, again) in self._modules:
+            again += 1
+        self.add_module(escaped(name, again), module)
 
     def _given_in(self, phase: str) -> dict[str, Shape]:
         """The shapes that were given for blobs of a phase."""

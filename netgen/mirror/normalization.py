@@ -12,6 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 STATISTICS = ("mean", "variance", "factor")
 
 
+class Kept:
+    """What a BatchNorm keeps beside its buffers: its factor, and the sums that were written while they hold."""
+
+    factor: float = 0.0
+    sums: list[Tensor] | None = None
+
+
 class BatchNorm(_BatchNorm):
     """Caffe's BatchNorm, with a following Scale's factors and terms as its weight and bias where there is one.
 
@@ -42,8 +49,7 @@ class BatchNorm(_BatchNorm):
         self.num_batches_tracked = None
         self.fraction = fraction
         self.use_global_stats = use_global_stats
-        self.factor = 0.0
-        self._sums: list[Tensor] | None = None
+        self.kept = Kept()
 
     def forward(self, bottom: Tensor) -> Tensor:
         """N C ... to the same shape; in training by the batch's statistics, unless ``use_global_stats`` is given."""
@@ -62,9 +68,9 @@ class BatchNorm(_BatchNorm):
             return functional.batch_norm(
                 bottom, self.running_mean, self.running_var, weight, bias, False, 0.0, self.eps
             )
-        rest = self._sums[:2] if self._sums is not None and not self.factor else None
-        self.factor = self.fraction * self.factor + 1
-        self._sums = None
+        rest = self.kept.sums[:2] if self.kept.sums is not None and not self.kept.factor else None
+        self.kept.factor = self.fraction * self.kept.factor + 1
+        self.kept.sums = None
         top = self._by_batch(bottom, weight, bias)
         if rest is not None:
             # A factor of 0 makes nothing of the sums beside it, and Caffe still adds to them.
@@ -76,13 +82,13 @@ class BatchNorm(_BatchNorm):
         if bottom.numel() == bottom.shape[1]:
             return self._of_single_values(bottom, weight, bias)
         mean, variance = self.running_mean, self.running_var
-        return functional.batch_norm(bottom, mean, variance, weight, bias, True, 1 / self.factor, self.eps)
+        return functional.batch_norm(bottom, mean, variance, weight, bias, True, 1 / self.kept.factor, self.eps)
 
     def _of_single_values(self, bottom: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """A batch with one value a channel, which torch refuses: its mean is the value, its variance 0."""
         with torch.no_grad():
-            self.running_mean.lerp_(bottom.detach().flatten(), 1 / self.factor)
-            self.running_var.mul_(1 - 1 / self.factor)
+            self.running_mean.lerp_(bottom.detach().flatten(), 1 / self.kept.factor)
+            self.running_var.mul_(1 - 1 / self.kept.factor)
         zero = bottom * 0
         shape = (1, -1, *[1] * (bottom.dim() - 2))
         zero = zero if weight is None else zero * weight.view(shape)
@@ -90,7 +96,7 @@ class BatchNorm(_BatchNorm):
 
     def start(self) -> None:
         """Caffe's state before training, factor 0, with a variance of 1, so that testing gives finite values."""
-        self.factor, self._sums = 0.0, None
+        self.kept.factor, self.kept.sums = 0.0, None
         self.running_mean.zero_()
         self.running_var.fill_(1)
 
@@ -102,9 +108,9 @@ class BatchNorm(_BatchNorm):
         if name not in STATISTICS:
             blob: Tensor = getattr(self, name).detach()
             return blob
-        if self._sums is not None and self._is_quotient_of(self._sums):
-            return self._sums[STATISTICS.index(name)]
-        factor = self.factor or 1.0
+        if self.kept.sums is not None and self._is_quotient_of(self.kept.sums):
+            return self.kept.sums[STATISTICS.index(name)]
+        factor = self.kept.factor or 1.0
         if name == "factor":
             return torch.tensor([factor])
         return (self.running_mean if name == "mean" else self.running_var).detach() * factor
@@ -114,9 +120,9 @@ class BatchNorm(_BatchNorm):
         if name not in STATISTICS:
             getattr(self, name).data.copy_(value)
             return
-        sums = [self.read_blob(each).cpu().clone() for each in STATISTICS] if self._sums is None else self._sums
+        sums = [self.read_blob(each).cpu().clone() for each in STATISTICS] if self.kept.sums is None else self.kept.sums
         sums[STATISTICS.index(name)] = value.detach().float().cpu().clone()
-        self._sums, self.factor = sums, float(sums[2])
+        self.kept.sums, self.kept.factor = sums, float(sums[2])
         for running, total in zip((self.running_mean, self.running_var), self._quotients(sums), strict=True):
             running.copy_(total)
 
@@ -133,11 +139,11 @@ class BatchNorm(_BatchNorm):
 
     def get_extra_state(self) -> Tensor:
         """The factor, for state_dict."""
-        return torch.tensor(self.factor, dtype=torch.float64)
+        return torch.tensor(self.kept.factor, dtype=torch.float64)
 
     def set_extra_state(self, state: Any) -> None:
         """Take over the factor."""
-        self.factor, self._sums = float(state), None
+        self.kept.factor, self.kept.sums = float(state), None
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         # torch's own counts batches here, which Caffe's factor stands for.

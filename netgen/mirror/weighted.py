@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError
 from netgen.filling import fill_weights
-from netgen.layers.base import text
 from netgen.mirror.normalization import BatchNorm
-from netgen.weights import Expected, match_weights
+from netgen.weights import Expected, match_weights, split_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +32,8 @@ class Weighted(nn.Module):
     net: Graph
     slots: dict[str, Slot]
     """Where each blob lies, by ``layer:index``."""
+    weights_in: dict[str, list[str]]
+    """The blobs that a phase has, by its name."""
     programs: dict[str, Program]
     states: dict[str, State]
 
@@ -40,6 +41,7 @@ class Weighted(nn.Module):
         super().__init__()
         self.net = net
         self.slots = {}
+        self.weights_in = {}
 
     @property
     def phase(self) -> str:
@@ -68,13 +70,25 @@ class Weighted(nn.Module):
     def load_caffe_weights(self, weights: Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
         """Take over weights as Caffe has them; returns notes on what was passed over and what is not finite.
 
-        Raises NetgenError that names all that is missing, unexpected or wrongly shaped, before anything changes
-        (``netgen.match_weights``).
+        Weights of layers that only the other phase has may be missing. Raises NetgenError that names all else that is
+        missing, unexpected or wrongly shaped, before anything changes (``netgen.match_weights``).
         """
         notes: list[str] = []
-        for key, value in match_weights(self._expected(), weights, ignore_missing=ignore_missing, notes=notes).items():
+        expected = self._expected()
+        lacking = [name for name in self.lone_layers() if not any(split_key(key)[0] == name for key in weights)]
+        for key in [key for key in expected if split_key(key)[0] in lacking]:
+            del expected[key]
+        if lacking:
+            names = ", ".join(map(repr, lacking))
+            notes.append(f"it has no weights for the layers {names}, which only the other phase has")
+        for key, value in match_weights(expected, weights, ignore_missing=ignore_missing, notes=notes).items():
             self.slots[key].write(_tensor_of(value))
         return notes
+
+    def lone_layers(self) -> list[str]:
+        """The layers with weights that the present phase lacks."""
+        own = {split_key(key)[0] for key in self.weights_in.get(self.phase, ())}
+        return list(dict.fromkeys(split_key(key)[0] for key in self.slots if split_key(key)[0] not in own))
 
     def load(self, weights: str | os.PathLike[str] | Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
         """``load_caffe_weights`` from a file of any format that ``netgen.load_weights`` reads, or from arrays."""
@@ -92,11 +106,13 @@ class Weighted(nn.Module):
             raise error if str(error).startswith(name) else NetgenError(f"{name}: {error}") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights to a file for Caffe and its like, in the format that its ending says (``save_weights``)."""
+        """Write the present phase's weights to a file for Caffe and its like, as its ending says (``save_weights``)."""
         from netgen.weightfiles import save_weights
 
         state = self.states[self.phase]
-        save_weights(self.caffe_weights(), path, self.net, phase=state.phase, stages=state.stages, level=state.level)
+        weights = self.caffe_weights()
+        own = {key: weights[key] for key in self.weights_in.get(self.phase, ())}
+        save_weights(own, path, self.net, phase=state.phase, stages=state.stages, level=state.level)
 
     def fill(self, seed: int = 0) -> None:
         """Give every layer new weights by its fillers, and every BatchNorm Caffe's state before training.
@@ -123,21 +139,8 @@ class Weighted(nn.Module):
                 expected.owners[key] = owners[slot.shared]
         return expected
 
-    def _share(self) -> None:
-        """Make the weights of one param name one parameter (net.cpp, AppendParam), and freeze those of lr_mult 0."""
-        owners: dict[str, nn.Parameter] = {}
-        for slot in self.slots.values():
-            parameter = slot.parameter()
-            if not slot.shared or parameter is None:
-                continue
-            owner = owners.setdefault(slot.shared, parameter)
-            if owner.shape != parameter.shape:
-                layer = slot.key.rpartition(":")[0]
-                raise NetgenError(
-                    f"layer {layer!r}: its weight {slot.shared!r} is {text(tuple(parameter.shape))}, and "
-                    f"{text(tuple(owner.shape))} in the layer that it shares it with; the mirror needs one shape"
-                )
-            setattr(slot.module, slot.name, owner)
+    def _freeze(self) -> None:
+        """No gradients for weights whose lr_mult is 0."""
         for slot in self.slots.values():
             parameter = slot.parameter()
             if parameter is not None and slot.lr_mult == 0:
