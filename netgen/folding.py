@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from netgen.builder import Net
 from netgen.errors import NetgenError
 from netgen.graph import Fields, Graph
 from netgen.shapes import ShapedLayer, shape_layers
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Folded(NamedTuple):
     """A network with fewer layers and the same outputs."""
 
-    net: Graph
+    net: Net
     weights: Weights
     folded: tuple[str, ...]
     """The layers that are gone."""
@@ -37,6 +38,14 @@ def fold(net: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Sequence
     multiplied, and it gets a bias. ``weights`` are all those of the network, {"layer:index": array}. What reads the
     top in between, or works by statistics of the batch, stands in the way, and is told of in ``kept``. The blob keeps
     the name that it has after the last layer folded. Raises NetgenError for weights that do not fit (match_weights).
+
+    >>> import netgen
+    >>> net = netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c").bn(scale=True).relu().bn(name="n")
+    >>> folded = fold(net, netgen.fill_weights(net))
+    >>> [layer.name for layer in folded.net.layers], folded.folded
+    (['data', 'c', 'c/relu', 'n'], ('c/bn', 'c/scale'))
+    >>> folded.kept
+    {'n': "layer 'c/relu' (ReLU) before it has no weights that could take it"}
     """
     state = State("TEST")
     graph = filtered(net, state)
@@ -72,7 +81,8 @@ class _Folding:
             arrays = changed[i][1] if i in changed else self._arrays(each)
             weights.update({key_of(each.layer.name, index): array for index, array in enumerate(arrays)})
         folded = tuple(self.shaped[i].layer.name for i in self.roots)
-        return Folded(Graph(self.graph.name, layers, self.graph.params), weights, folded, self.kept)
+        net = Net(graph=Graph(self.graph.name, layers, self.graph.params))
+        return Folded(net, weights, folded, self.kept)
 
     def _arrays(self, each: ShapedLayer) -> list[Array]:
         return [self.weights[key_of(each.layer.name, index)] for index in range(len(each.weights))]
@@ -84,7 +94,7 @@ class _Folding:
         if step is None:
             return
         maker = self.makers[i]
-        if maker is None:
+        if maker is None or not self.shaped[maker].layer.bottoms:
             raise NetgenError("its bottom is an input of the network")
         root = self.roots.get(maker, maker)
         self._check_root(root)

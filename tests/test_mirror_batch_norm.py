@@ -97,7 +97,7 @@ def test_joined_with_its_scale_it_is_the_same(phase: str, fields: dict[str, Any]
     for key in weights:
         assert apart(theirs[key], mine[key]) <= 1e-6, key
     for name in ("weight", "bias"):
-        grads = [joined.get_submodule("n"), apart_.get_submodule("s")]
+        grads: list[Any] = [joined.get_submodule("n"), apart_.get_submodule("s")]
         if name == "weight":
             parameters = [grads[0].weight, next(iter(grads[1].parameters()))]
         else:
@@ -107,7 +107,7 @@ def test_joined_with_its_scale_it_is_the_same(phase: str, fields: dict[str, Any]
 
 def test_the_momentum_tends_to_torchs() -> None:
     mirror = netgen.to_torch(net_of(scale=False, fraction=0.5), "TRAIN")
-    theirs = torch.nn.BatchNorm2d(3, eps=1e-3, momentum=0.5)
+    theirs: Any = torch.nn.BatchNorm2d(3, eps=1e-3, momentum=0.5)
     module: Any = mirror.get_submodule("n")
     assert isinstance(module, torch.nn.BatchNorm2d)
     assert module.momentum == theirs.momentum

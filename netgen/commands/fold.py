@@ -26,15 +26,20 @@ def run(words: list[str]) -> int:
     from netgen.folding import fold
     from netgen.prototxt import write
     from netgen.weightfiles import load_weights, save_weights
-    from netgen.weights import expected_weights
+    from netgen.weights import expected_weights, match_weights
 
-    loaded = load_weights(options.weights, expected_weights(net, inputs=inputs))
+    expected = expected_weights(net, inputs=inputs)
+    loaded = load_weights(options.weights, expected)
+    notes: list[str] = []
     try:
+        match_weights(expected, loaded, notes=notes)
         found = fold(net, loaded, inputs)
     except NetgenError as error:
         raise NetgenError(f"{options.weights}: {error}") from None
     save_weights(found.weights, f"{options.output}.caffemodel", found.net)
     write_file(f"{options.output}.prototxt", write(found.net))
+    for note in notes:
+        say(f"note: {options.weights}: {note}")
     say(f"folded {len(found.folded)} layers into those before them")
     for name, why in found.kept.items():
         say(f"note: layer {name!r} stays: {why}")

@@ -100,7 +100,10 @@ class BatchNorm(SameShape):
             raise NetgenError("it normalizes by the statistics of the batch (use_global_stats: false)")
         mean, variance, factor = weights
         inverse = 1 / factor[0] if factor[0] else 0.0
-        factors = (variance * inverse + self.fields["eps"]) ** -0.5
+        least = variance * inverse + self.fields["eps"]
+        if (least <= 0).any():
+            raise NetgenError(f"of {int((least <= 0).sum())} of its {len(least)} channels the variance is below 0")
+        factors = least**-0.5
         return factors, -mean * inverse * factors
 
 
