@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from netgen.analysis import Analysis, analyze
     from netgen.caffemodel import load_mean, save_mean
     from netgen.darknet import Darknet, export_darknet, load_darknet
+    from netgen.detection.heads import heads
+    from netgen.detection.preparation import Preparation
     from netgen.filling import fill_weights
     from netgen.folding import fold
     from netgen.layers.base import LayerType
     from netgen.linting import Finding, lint
     from netgen.mirror import Mirror, to_torch
+    from netgen.mirror.detecting import Detections, Detector, detect
     from netgen.mirror.running import run
     from netgen.shapes import infer_shapes
     from netgen.sweeping.variants import Variant, Variants, variants
@@ -41,6 +44,8 @@ __all__ = [
     "Analysis",
     "Blob",
     "Darknet",
+    "Detections",
+    "Detector",
     "Finding",
     "Layer",
     "LayerType",
@@ -49,6 +54,7 @@ __all__ = [
     "Net",
     "NetgenError",
     "ParseError",
+    "Preparation",
     "UsageError",
     "Variant",
     "Variants",
@@ -56,10 +62,12 @@ __all__ = [
     "analyze",
     "block",
     "build",
+    "detect",
     "expected_weights",
     "export_darknet",
     "fill_weights",
     "fold",
+    "heads",
     "infer_shapes",
     "lint",
     "load",
@@ -80,16 +88,21 @@ __all__ = [
 _LATER = {
     "Analysis": "netgen.analysis",
     "Darknet": "netgen.darknet",
+    "Detections": "netgen.mirror.detecting",
+    "Detector": "netgen.mirror.detecting",
     "Finding": "netgen.linting",
     "LayerType": "netgen.layers.base",
     "Mirror": "netgen.mirror",
+    "Preparation": "netgen.detection.preparation",
     "Variant": "netgen.sweeping.variants",
     "Variants": "netgen.sweeping.variants",
     "analyze": "netgen.analysis",
+    "detect": "netgen.mirror.detecting",
     "expected_weights": "netgen.weights",
     "export_darknet": "netgen.darknet",
     "fill_weights": "netgen.filling",
     "fold": "netgen.folding",
+    "heads": "netgen.detection.heads",
     "infer_shapes": "netgen.shapes",
     "lint": "netgen.linting",
     "load_darknet": "netgen.darknet",

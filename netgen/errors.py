@@ -38,8 +38,11 @@ class UsageError(NetgenError):
     exit_code = 2
 
 
-def needed(package: str, extra: str, what: str) -> Any:
-    """The module of an optional package, which ``what`` needs; raises UsageError that tells how to get it."""
+def needed(package: str, extra: str, what: str, project: str = "") -> Any:
+    """The module of an optional package, which ``what`` needs; raises UsageError that tells how to get it.
+
+    ``project`` is what pip calls it, where that is another name.
+    """
     from importlib import import_module
 
     try:
@@ -47,8 +50,9 @@ def needed(package: str, extra: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:
             raise
-        way = f"'pip install {package}', or netgen with its extra: 'pip install netgen[{extra}]'"
-        raise UsageError(f"{what}: this needs the package {package!r}, which is not installed; {way}") from None
+        project = project or package
+        way = f"'pip install {project}', or netgen with its extra: 'pip install netgen[{extra}]'"
+        raise UsageError(f"{what}: this needs the package {project!r}, which is not installed; {way}") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

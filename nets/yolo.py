@@ -35,6 +35,8 @@ COCO_NINE = (10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198,
 """YOLOv3's anchors for COCO, width and height in turn, in pixels of the input."""
 COCO_SIX = (10, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319)
 """YOLOv3-tiny's."""
+REGION = ("yolov2", "yolov2_tiny")
+"""The networks here whose output is a region layer's, with anchors in cells and a softmax over the classes."""
 
 
 def yolov2(

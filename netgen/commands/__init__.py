@@ -10,6 +10,7 @@ COMMANDS = {
     "weights": "weights",
     "check": "check",
     "run": "run",
+    "detect": "detect",
     "compare": "compare",
     "fold": "fold",
     "import": "importing",

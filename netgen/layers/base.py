@@ -186,6 +186,13 @@ class LayerType:
         """
         return None
 
+    def labels(self) -> tuple[int, int] | None:
+        """How many labels there are, and the first, of a type whose top has a row for each box that it found.
+
+        Rows are SSD's: image, label, score and four corners. None for all other types.
+        """
+        return None
+
     def refuse(self, *names: str) -> None:
         """Raise NetgenError for a field of another Caffe that would change the shapes, and is not followed here."""
         if self.given.keys().isdisjoint(names):

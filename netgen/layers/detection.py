@@ -153,6 +153,10 @@ class DetectionOutput(LayerType):
         _check_priors(bottoms, self.fields["num_classes"], self.fields["share_location"])
         return [(1, 1, 1, 7)]
 
+    def labels(self) -> tuple[int, int]:
+        """The background is among them."""
+        return self.fields["num_classes"], 0
+
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.detection import detection_output
         from netgen.mirror.function import ByValue

@@ -68,6 +68,10 @@ class YoloDetectionOutput(LayerType):
         legacy_shape(bottoms[0])
         return [(1, 1, 1, 7)]
 
+    def labels(self) -> tuple[int, int]:
+        """They begin with 1; there is no background among them."""
+        return self.fields["num_classes"], 1
+
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.function import ByValue
         from netgen.mirror.yolo import yolo2_output
@@ -135,6 +139,10 @@ class Yolov3DetectionOutput(LayerType):
             )
         legacy_shape(bottoms[0])
         return [(1, 1, 1, 7)]
+
+    def labels(self) -> tuple[int, int]:
+        """They begin with 1; there is no background among them."""
+        return self.fields["num_classes"], 1
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.function import ByValue

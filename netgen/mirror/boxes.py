@@ -6,6 +6,9 @@ width and height; nothing here asks for that but where ``pixels`` is spoken of.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -107,23 +110,45 @@ def ranked(scores: Tensor, threshold: float | None, most: int) -> tuple[Tensor, 
     return best[:, :longest], places[:, :longest], counted
 
 
-def suppress(boxes: Tensor, counted: Tensor, threshold: float, *, eta: float = 1.0, pixels: bool = False) -> Tensor:
+def distance_overlaps(first: Tensor, second: Tensor, beta: float) -> Tensor:
+    """The overlaps less (d / c)^beta, ... A x 4 and ... B x 4 to ... A x B (AlexeyAB/darknet, box.c, box_diounms).
+
+    d is the squared distance of the centres, c that of two far corners of the box around both; where c is 0 nothing is
+    taken away.
+    """
+    low = torch.minimum(first[..., :, None, :2], second[..., None, :, :2])
+    high = torch.maximum(first[..., :, None, 2:], second[..., None, :, 2:])
+    apart = (_centres(first)[..., :, None, :] - _centres(second)[..., None, :, :]).square().sum(-1)
+    across = (high - low).square().sum(-1)
+    return overlaps(first, second) - torch.where(across > 0, (apart / across) ** beta, 0)
+
+
+def suppress(
+    boxes: Tensor,
+    counted: Tensor,
+    threshold: float,
+    *,
+    eta: float = 1.0,
+    pixels: bool = False,
+    beta: float | None = None,
+) -> Tensor:
     """Which of the boxes non-maximum suppression keeps; R x K x 4, best first, to R x K (ApplyNMSFast).
 
     A box is kept unless it overlaps one that was kept before it by more than ``threshold``; ``counted``, R x K, tells
     which boxes there are. With ``eta`` below 1 the threshold is multiplied by it after each box that is kept, as long
-    as it is above 0.5. ``pixels`` as in `sizes`.
+    as it is above 0.5. ``pixels`` as in `sizes`; with ``beta`` the overlap is that of `distance_overlaps`.
 
     What is kept before a box decides on it, so that the keeping is the only fixed point of that rule, and repeating
     the rule on all boxes finds it, in as many rounds as the longest chain of boxes that depend on one another.
     """
     kept = torch.zeros_like(counted)
     thresholds = _thresholds(threshold, eta, boxes)
+    measure = partial(overlaps, pixels=pixels) if beta is None else partial(distance_overlaps, beta=beta)
     for start in range(0, boxes.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
         earlier, number = _packed(boxes[:, :start], kept[:, :start])
-        against = _worst(overlaps(earlier, boxes[:, block], pixels=pixels), number)
-        kept[:, block] = _settled(boxes[:, block], counted[:, block], against, number, thresholds, pixels)
+        against = _worst(measure(earlier, boxes[:, block]), number)
+        kept[:, block] = _settled(boxes[:, block], counted[:, block], against, number, thresholds, measure)
     return kept
 
 
@@ -144,19 +169,19 @@ def _packed(boxes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _worst(shared: Tensor, number: Tensor) -> Tensor:
-    """The largest overlap with one of the first ``number`` of the row; -1 for none. R x A x B to R x B."""
+    """The largest overlap with one of the first ``number`` of the row; -inf for none. R x A x B to R x B."""
     if not shared.shape[1]:
-        return shared.new_full((shared.shape[0], shared.shape[2]), -1)
+        return shared.new_full((shared.shape[0], shared.shape[2]), -torch.inf)
     there = torch.arange(shared.shape[1], device=shared.device) < number[:, None]
-    return shared.masked_fill(~there[..., None], -1).amax(1)
+    return shared.masked_fill(~there[..., None], -torch.inf).amax(1)
 
 
 def _settled(
-    boxes: Tensor, counted: Tensor, against: Tensor, number: Tensor, thresholds: Tensor, pixels: bool
+    boxes: Tensor, counted: Tensor, against: Tensor, number: Tensor, thresholds: Tensor, measure: Callable[..., Tensor]
 ) -> Tensor:
     """The boxes of one block that are kept, where ``against`` is the worst overlap with earlier blocks."""
     after = torch.ones(2 * boxes.shape[1:2], dtype=torch.bool, device=boxes.device).triu(1)
-    among = overlaps(boxes, boxes, pixels=pixels).masked_fill(~after, -1)
+    among = measure(boxes, boxes).masked_fill(~after, -torch.inf)
     limit, kept, over = thresholds[:1], counted, torch.empty(0)
     for turn in range(boxes.shape[1] + 1):
         if len(thresholds) > 1:
