@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import netgen
+from netgen.cli import main
 
 CFG = """
 [net]
@@ -184,3 +185,21 @@ ZOO = {
 def test_weights_of_a_cfg_are_weights_of_the_zoo(shared: Path, name: str) -> None:
     imported = netgen.expected_weights(netgen.load_darknet(shared / "corpus" / "darknet" / ZOO[name]).net)
     assert imported == netgen.expected_weights(netgen.build(name))
+
+
+def test_commands_take_a_cfg_with_its_own_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(folder, LONG, FLOATS)
+    assert main(["import", f"{folder}/t.cfg", "--weights", f"{folder}/t.weights", "-o", f"{folder}/made"]) == 0
+    shape = netgen.infer_shapes(netgen.load(folder / "t.cfg"))["data"]
+    np.savez(folder / "in.npz", data=np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    for net, weights, out in (("t.cfg", "t.weights", "a"), ("made.prototxt", "made.caffemodel", "b")):
+        words = ["--weights", f"{folder}/{weights}", "--input", f"{folder}/in.npz", "-o", f"{folder}/{out}.npz"]
+        assert main(["run", f"{folder}/{net}", *words]) == 0
+    assert main(["compare", f"{folder}/a.npz", f"{folder}/b.npz", "--tolerance", "0"]) == 0
+    capsys.readouterr()
+    words = ["--weights", f"{folder}/t.weights", "-o", f"{folder}/folded"]
+    assert main(["fold", f"{folder}/made.prototxt", *words]) == 1
+    assert capsys.readouterr().err == (
+        f"netgen: {folder}/t.weights: this is Darknet's, which is read with its .cfg (netgen import)\n"
+    )
+    assert main(["fold", f"{folder}/t.cfg", *words]) == 0

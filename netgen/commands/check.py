@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netgen.commands.common import emit, parser_for, source
+from netgen.commands.common import add_source, emit, parser_for, source
 from netgen.commands.report import add_state_options, inputs_of
 from netgen.errors import needed
 
@@ -21,8 +21,7 @@ def run(words: list[str]) -> int:
         "each layer with those that 'netgen report' tells. Exit code 1 where something differs."
     )
     parser = parser_for("check SRC [key=value ...]", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    add_source(parser)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, ...")
     parser.add_argument("--per-layer", action="store_true", help="the time of each layer beside its FLOPs and bytes")
     add_state_options(parser)

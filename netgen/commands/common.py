@@ -67,6 +67,29 @@ def named(name: str) -> Callable[..., Any]:
         raise
 
 
+def add_source(parser: ArgumentParser) -> None:
+    """The words that name a network, for ``source``."""
+    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+
+
+def add_weights(parser: ArgumentParser) -> None:
+    """The option that names a weights file, for ``weights_for``."""
+    what = "a weights file: .caffemodel, .npz, .h5, .pt, and for a .cfg a .weights"
+    parser.add_argument("--weights", metavar="W", required=True, help=what)
+
+
+def weights_for(source: str, path: str) -> str | dict[str, Any]:
+    """The weights file that a command's words name; of a Darknet ``.cfg``'s own files what is in them."""
+    from netgen.weightfiles import ENDINGS
+
+    if not source.endswith(".cfg") or os.path.splitext(path)[1].lower() in ENDINGS:
+        return path
+    from netgen.darknet import load_darknet
+
+    return load_darknet(source, path).weights
+
+
 def emit(text: str, output: str | None) -> None:
     """Write to a file, whole or not at all, or to standard output as UTF-8."""
     if output is not None and output != "-":

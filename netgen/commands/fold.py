@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.commands.common import parser_for, say, source
+from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_input_option, inputs_of
 from netgen.errors import NetgenError
 
@@ -14,9 +14,8 @@ def run(words: list[str]) -> int:
         "into the Convolution, Deconvolution or InnerProduct before them. What stays is named."
     )
     parser = parser_for("fold SRC [key=value ...]", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
-    parser.add_argument("--weights", metavar="W", required=True, help="a weights file: .caffemodel, .npz, .h5, .pt")
+    add_source(parser)
+    add_weights(parser)
     parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="the files' names without endings")
     add_input_option(parser)
     options = parser.parse_intermixed_args(words)
@@ -29,7 +28,8 @@ def run(words: list[str]) -> int:
     from netgen.weights import expected_weights, match_weights
 
     expected = expected_weights(net, inputs=inputs)
-    loaded = load_weights(options.weights, expected)
+    given = weights_for(options.source, options.weights)
+    loaded = load_weights(given, expected) if isinstance(given, str) else given
     notes: list[str] = []
     try:
         match_weights(expected, loaded, notes=notes)

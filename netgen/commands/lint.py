@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from netgen.commands.common import PROGRAM, emit, parser_for, say, source
+from netgen.commands.common import PROGRAM, add_source, emit, parser_for, say, source
 from netgen.commands.report import add_state_options, inputs_of
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def run(words: list[str]) -> int:
         "What Caffe accepts and people regret, in one phase of a network. Exit code 1 if there is any.",
         command=True,
     )
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    add_source(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="a rule; may be given again")
     parser.add_argument("--list-rules", action="version", version=rules, help="name the rules and what they find")

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import PROGRAM, emit, parser_for, say, source
+from netgen.commands.common import PROGRAM, add_source, emit, parser_for, say, source
 from netgen.errors import NetgenError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ def run(words: list[str]) -> int:
     parser = parser_for(
         "report SRC [key=value ...]", "The shapes and the cost of one phase of a network.", command=True
     )
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    add_source(parser)
     parser.add_argument(
         "--format", choices=FORMATS, help="text (default), json, csv or markdown; -o tells by the ending"
     )

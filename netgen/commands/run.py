@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.commands.common import parser_for, say, source
+from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_state_options
 from netgen.errors import UsageError, needed
 
@@ -14,9 +14,8 @@ def run(words: list[str]) -> int:
         "('netgen compare'). IN.npz holds an array for each input, by blob name; OUT.npz gets one for each blob."
     )
     parser = parser_for("run SRC [key=value ...]", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
-    parser.add_argument("--weights", metavar="W", required=True, help="a weights file: .caffemodel, .npz, .h5, .pt")
+    add_source(parser)
+    add_weights(parser)
     parser.add_argument("--input", metavar="IN.npz", required=True, help="the inputs, which also give their shapes")
     parser.add_argument("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
     parser.add_argument("--blobs", default="all", metavar="A,B", help="the blobs to write (default all)")
@@ -33,7 +32,7 @@ def run(words: list[str]) -> int:
 
     blobs = options.blobs if options.blobs == "all" else options.blobs.split(",")
     found, notes = run_with_notes(
-        net, read_arrays(options.input, None), options.weights, blobs, options.phase,
+        net, read_arrays(options.input, None), weights_for(options.source, options.weights), blobs, options.phase,
         device=device_named(options.device), ignore_missing=options.ignore_missing, stages=options.stage,
         level=options.level,
     )  # fmt: skip

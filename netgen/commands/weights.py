@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import parser_for, say, source
+from netgen.commands.common import add_source, parser_for, say, source
 from netgen.commands.report import add_state_options, inputs_of
 from netgen.errors import NetgenError, UsageError, needed
 
@@ -25,8 +25,7 @@ def run(words: list[str]) -> int:
         "The ending of OUT is its format: .caffemodel, .npz, .caffemodel.h5 or .pt."
     )
     parser = parser_for("weights SRC [key=value ...]", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    add_source(parser)
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
     parser.add_argument(
         "--init", choices=INITS, help="new weights by the network's fillers (default), all zero, or by the fillers "

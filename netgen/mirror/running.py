@@ -67,8 +67,10 @@ def run_with_notes(
         mirror.fill()
     try:
         notes = mirror.load(weights, ignore_missing=ignore_missing)
+    except UsageError:
+        raise
     except NetgenError as error:
-        raise type(error)(f"{error}{_other_shapes(net, mirror, shapes)}") from None
+        raise NetgenError(f"{error}{_other_shapes(net, mirror, shapes)}") from None
     mirror.to(device := device_named(device))
     tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     with torch.no_grad():

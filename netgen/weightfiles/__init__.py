@@ -19,7 +19,11 @@ ENDINGS = {".caffemodel": "caffemodel", ".npz": "npz", ".h5": "hdf5", ".hdf5": "
 """The format that a file's ending stands for; Caffe takes .caffemodel.h5 for HDF5 by the last of its endings, too."""
 
 _MAGICS = {b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"\x89HDF\r\n\x1a\n": "hdf5", b"\x80\x02": "torch"}
-_NO_WEIGHTS = {".prototxt": "a network without weights", ".binaryproto": "a mean, which netgen.load_mean reads"}
+_NO_WEIGHTS = {
+    ".prototxt": "a network without weights",
+    ".weights": "Darknet's, which is read with its .cfg (netgen import)",
+    ".binaryproto": "a mean, which netgen.load_mean reads",
+}
 
 
 def load_weights(path: str | os.PathLike[str], expected: Mapping[str, Shape] | None = None) -> Weights:
