@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from netgen.blocks import conv_classifier, depthwise_separable, inverted_residual, named_conv_block
-from netgen.blocks.mobile import mobile_names
+from netgen.blocks import conv_classifier, depthwise_separable, inverted_residual, scaled
+from netgen.blocks.mobile import MOBILENET_V1, mobile_conv
 from netgen.builder import Net
 from netgen.ranges import above_zero, at_least, height_and_width
 
-# Name, channels out and stride of each depthwise separable convolution: arXiv 1704.04861, table 1.
-_V1 = (
-    ("conv2_1", 64, 1), ("conv2_2", 128, 2), ("conv3_1", 128, 1), ("conv3_2", 256, 2), ("conv4_1", 256, 1),
-    ("conv4_2", 512, 2), ("conv5_1", 512, 1), ("conv5_2", 512, 1), ("conv5_3", 512, 1), ("conv5_4", 512, 1),
-    ("conv5_5", 512, 1), ("conv5_6", 1024, 2), ("conv6", 1024, 1),
-)  # fmt: skip
+_V1 = ("2_1", "2_2", "3_1", "3_2", "4_1", "4_2", "5_1", "5_2", "5_3", "5_4", "5_5", "5_6", "6")
 # Name, channels out and stride of each block behind the first, which does not expand: arXiv 1801.04381, table 2.
 _V2 = (
     ("2_2", 24, 2), ("3_1", 24, 1), ("3_2", 32, 2), ("4_1", 32, 1), ("4_2", 32, 1), ("4_3", 64, 2), ("4_4", 64, 1),
@@ -36,10 +31,10 @@ def mobilenet_v1(size: int | tuple[int, int] = 224, classes: int = 1000, width: 
     above_zero(where, width=width)
     net = Net("MOBILENET").input(1, 3, *height_and_width(where, size))
     channels = _at_least_8(32, width)
-    named_conv_block(net, mobile_names("conv1"), channels, 3, 2, weight_filler="msra")
-    for name, paper, stride in _V1:
+    mobile_conv(net, channels, 3, 2, name="conv1")
+    for name, (paper, stride) in zip(_V1, MOBILENET_V1, strict=True):
         out = _at_least_8(paper, width)
-        depthwise_separable(net, channels, out, stride, name=name)
+        depthwise_separable(net, channels, out, stride, names=(f"conv{name}/dw", f"conv{name}/sep"))
         channels = out
     conv_classifier(net, classes, pool="pool6", name="fc7")
     return net
@@ -69,26 +64,19 @@ def mobilenet_v2(
     at_least(1, where, classes=classes, expansion=expansion)
     above_zero(where, width=width)
     net = Net("MOBILENET_V2").input(1, 3, *height_and_width(where, size))
-    stem = _by_8(32, width)
-    named_conv_block(net, mobile_names("conv1"), stem, 3, 2, weight_filler="msra")
-    channels = _by_8(16, width)
+    stem = scaled(32, width)
+    mobile_conv(net, stem, 3, 2, name="conv1")
+    channels = scaled(16, width)
     inverted_residual(net, stem, channels, name="conv2_1", expansion=1 if expand_first else None)
     for name, paper, early in _V2:
-        out, stride = _by_8(paper, width), _LATE.get(name, early) if late_stride else early
+        out, stride = scaled(paper, width), _LATE.get(name, early) if late_stride else early
         shortcut = f"block_{name}" if stride == 1 and channels == out else None
         inverted_residual(net, channels, out, stride, name=f"conv{name}", expansion=expansion, shortcut=shortcut)
         channels = out
-    named_conv_block(net, mobile_names("conv6_4"), _by_8(1280, max(width, 1.0)), 1, weight_filler="msra")
+    mobile_conv(net, scaled(1280, max(width, 1.0)), 1, name="conv6_4")
     conv_classifier(net, classes, pool="pool6", name="fc7")
     return net
 
 
 def _at_least_8(channels: int, width: float) -> int:
     return max(8, int(channels * width))
-
-
-def _by_8(channels: int, width: float) -> int:
-    """The nearest multiple of 8, no more than a tenth below: the rule of the paper's own code (_make_divisible)."""
-    wanted = channels * width
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * wanted else rounded + 8

@@ -10,7 +10,17 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from netgen.blocks import Source, conv_block, multibox_head, scaled, ssd_conv, ssd_extra
+from netgen.blocks import (
+    Source,
+    conv_block,
+    depthwise_separable,
+    multibox_head,
+    scaled,
+    ssd_conv,
+    ssd_extra,
+    vgg_trunk,
+)
+from netgen.blocks.mobile import MOBILENET_V1
 from netgen.blocks.ssd import BIAS_TWICE
 from netgen.builder import Net
 from netgen.errors import UsageError
@@ -137,10 +147,8 @@ def checked(
 def _vgg16(name: str, sides: tuple[int, int]) -> Net:
     """VGG-16 as SSD has it: the last pooling keeps the size, and fc6, dilated, and fc7 are convolutions."""
     net = Net(name).input(1, 3, *sides)
-    for stage, (channels, layers) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), start=1):
-        for i in range(1, layers + 1):
-            ssd_conv(net, channels, name=f"conv{stage}_{i}", relu=f"relu{stage}_{i}")
-        net.pool(*((2, 2) if stage < 5 else (3, 1)), pad=None if stage < 5 else 1, name=f"pool{stage}")
+    vgg_trunk(net, lambda net, place, channels: ssd_conv(net, channels, name=f"conv{place}", relu=f"relu{place}"))
+    net.pool(3, 1, pad=1, name="pool5")
     ssd_conv(net, 1024, dilation=6, name="fc6", relu="relu6")
     ssd_conv(net, 1024, 1, name="fc7", relu="relu7")
     return net
@@ -165,9 +173,7 @@ def _mobilenet(net: Net, conv: Any, width: float) -> None:
     """MobileNet v1 without its classifier: conv0, and conv1 to conv13, each a depthwise and a 1x1 convolution."""
     channels = scaled(32, width)
     conv(net, channels, 3, 2, name="conv0")
-    wide = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
-    for i, num_output in enumerate(wide, start=1):
-        stride = 2 if i in (2, 4, 6, 12) else 1
-        conv(net, channels, 3, stride, group=channels, engine="CAFFE", name=f"conv{i}/dw")
-        channels = scaled(num_output, width)
-        conv(net, channels, 1, name=f"conv{i}")
+    for i, (num_output, stride) in enumerate(MOBILENET_V1, start=1):
+        names, out = (f"conv{i}/dw", f"conv{i}"), scaled(num_output, width)
+        depthwise_separable(net, channels, out, stride, names=names, conv=conv, engine="CAFFE")
+        channels = out

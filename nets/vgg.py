@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from netgen.blocks import inner_products, named_conv_block, named_conv_relu
+from netgen.blocks import inner_products, named_conv_block, named_conv_relu, vgg_trunk
 from netgen.builder import Net
 from netgen.ranges import at_least, height_and_width, per_item, share
+
+if TYPE_CHECKING:
+    from netgen.branching import Blob
 
 
 def vgg16(
@@ -66,14 +70,14 @@ def _vgg(
     per_item(1, where, count=len(layers), channels=channels)
     share(where, dropout=dropout)
     net = Net(title).input(1, 3, height, width)
-    for stage, (count, num_output) in enumerate(zip(layers, channels, strict=True), start=1):
-        for i in range(1, count + 1):
-            place = f"{stage}_{i}"
-            if batch_norm:
-                names = (f"conv{place}", f"bn{place}", f"scale{place}", f"relu{place}")
-                named_conv_block(net, names, num_output, 3, weight_filler="msra")
-            else:
-                named_conv_relu(net, (f"conv{place}", f"relu{place}"), num_output, 3, weight_filler="msra")
-        net.pool(2, 2, name=f"pool{stage}")
+
+    def conv(net: Net, place: str, num_output: int) -> Blob:
+        if batch_norm:
+            names = (f"conv{place}", f"bn{place}", f"scale{place}", f"relu{place}")
+            return named_conv_block(net, names, num_output, 3, weight_filler="msra")
+        return named_conv_relu(net, (f"conv{place}", f"relu{place}"), num_output, 3, weight_filler="msra")
+
+    vgg_trunk(net, conv, layers, channels)
+    net.pool(2, 2, name=f"pool{len(layers)}")
     inner_products(net, classes, outputs=fc_outputs, dropout=dropout)
     return net

@@ -39,7 +39,7 @@ def test_shapes() -> None:
     assert end(blocks.inception, [1, 2, 3, 4, 5, 6], name="i") == (1, 1 + 3 + 5 + 6, 16, 16)
     assert end(blocks.dense_one_way, 12, name="conv2_1", concat="c") == (1, 32 + 12, 16, 16)
     assert end(blocks.compress, 8, name="conv2_blk", pool="pool2") == (1, 8, 8, 8)
-    assert end(blocks.depthwise_separable, 32, 48, 2, name="conv2_1") == (1, 48, 8, 8)
+    assert end(blocks.depthwise_separable, 32, 48, 2, names=("dw", "sep")) == (1, 48, 8, 8)
     assert end(blocks.inverted_residual, 32, 32, name="conv2_1", shortcut="sum") == (1, 32, 16, 16)
     assert end(blocks.inverted_residual, 32, 8, 2, name="conv2_1", expansion=None) == (1, 8, 8, 8)
     assert end(blocks.conv_classifier, 10, pool="p", name="c") == (1, 10, 1, 1)

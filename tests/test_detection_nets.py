@@ -163,8 +163,8 @@ def test_folding_leaves_the_batch_norms_out() -> None:
 def test_width_multiplies_all_but_the_outputs() -> None:
     half = netgen.analyze(netgen.build("yolov3", width=0.5)).blobs
     assert (half["layer1-conv"][1], half["layer75-shortcut"][1], half["layer82-conv"][1]) == (16, 512, 255)
-    # 9.6 and 12.8, to multiples of 8
-    assert netgen.analyze(netgen.build("darknet19", width=0.3)).blobs["layer1-conv"][1] == 8
+    # 9.6 and 12.8, to multiples of 8 that are no more than a tenth below
+    assert netgen.analyze(netgen.build("darknet19", width=0.3)).blobs["layer1-conv"][1] == 16
     assert netgen.analyze(netgen.build("darknet19", width=0.4)).blobs["layer1-conv"][1] == 16
     for name in ("darknet53", "yolov2", "yolov2_tiny", "yolov3_tiny", "yolov3_spp", "mobilenet_ssd"):
         whole, narrow = (netgen.analyze(netgen.build(name, width=w)).totals()["macs"] for w in (1, 0.5))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         local_norm,
         named_conv_block,
         named_conv_relu,
+        scaled,
+        vgg_trunk,
     )
     from netgen.blocks.darknet import (
         darknet19_trunk,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
         darknet_conv,
         darknet_maxpool,
         darknet_residual,
-        scaled,
     )
     from netgen.blocks.densenet import compress, dense_one_way, norm_relu
     from netgen.blocks.googlenet import fire, inception
@@ -87,16 +88,18 @@ __all__ = [
     "ssd_extra",
     "stem",
     "transition",
+    "vgg_trunk",
     "yolo_detection",
     "yolo_head",
     "yolo_route",
 ]
 
 _FAMILIES = {
-    "common": ("classifier conv_block conv_classifier inner_products local_norm named_conv_block named_conv_relu"),
-    "darknet": (
-        "darknet19_trunk darknet53_trunk darknet_classifier darknet_conv darknet_maxpool darknet_residual scaled"
+    "common": (
+        "classifier conv_block conv_classifier inner_products local_norm named_conv_block named_conv_relu scaled "
+        "vgg_trunk"
     ),
+    "darknet": "darknet19_trunk darknet53_trunk darknet_classifier darknet_conv darknet_maxpool darknet_residual",
     "densenet": "compress dense_one_way norm_relu",
     "googlenet": "fire inception",
     "mobile": "depthwise_separable inverted_residual shuffle_unit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.blocks.declare import block
@@ -10,6 +10,22 @@ from netgen.blocks.declare import block
 if TYPE_CHECKING:
     from netgen.branching import Blob
     from netgen.builder import Net
+
+
+def scaled(channels: int, width: float) -> int:
+    """``channels`` times a width multiplier, to the nearest multiple of 8, 8 or more; as they are for 1.
+
+    No more than a tenth is lost: where it would be, the next multiple is taken, by the rule of MobileNet v2's own code
+    (_make_divisible).
+
+    >>> scaled(32, 0.4), scaled(32, 0.3), scaled(16, 0.1), scaled(100, 1)
+    (16, 16, 8, 100)
+    """
+    if width == 1:
+        return channels
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * wanted else rounded + 8
 
 
 @block
@@ -70,6 +86,25 @@ def named_conv_relu(net: Net, names: tuple[str, str], num_output: int, kernel_si
 def local_norm(net: Net, *, name: str) -> Blob:
     """An LRN over 5 channels as AlexNet has it (Krizhevsky et al. 2012, section 3.3): N C H W -> N C H W."""
     return net.layer("LRN", name=name, local_size=5, alpha=1e-4, beta=0.75).last
+
+
+@block
+def vgg_trunk(
+    net: Net,
+    conv: Callable[[Net, str, int], Blob],
+    layers: Sequence[int] = (2, 2, 3, 3, 3),
+    channels: Sequence[int] = (64, 128, 256, 512, 512),
+) -> Blob:
+    """VGG's convolutions, poolings between the stages: N C H W -> N 512 H/16 W/16 (arXiv 1409.1556, table 1).
+
+    ``conv`` makes a 3x3 convolution and its ReLU from the net, the place in the names (``1_1``) and the channels.
+    """
+    for stage, (count, num_output) in enumerate(zip(layers, channels, strict=True), start=1):
+        if stage > 1:
+            net.pool(2, 2, name=f"pool{stage - 1}")
+        for i in range(1, count + 1):
+            conv(net, f"{stage}_{i}", num_output)
+    return net.last
 
 
 @block

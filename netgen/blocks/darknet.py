@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netgen.blocks.common import scaled
 from netgen.blocks.declare import block
 from netgen.errors import NetgenError
 
@@ -33,15 +34,6 @@ def next_section(net: Net, ahead: int = 1) -> str:
         if found:
             return f"layer{int(found[1]) + ahead}"
     return f"layer{ahead}"
-
-
-def scaled(channels: int, width: float) -> int:
-    """``channels`` times a width multiplier, to the nearest multiple of 8, at least 8; as they are for 1.
-
-    >>> scaled(32, 0.4), scaled(32, 0.3), scaled(16, 0.1), scaled(100, 1)
-    (16, 8, 8, 100)
-    """
-    return channels if width == 1 else max(8, int(channels * width / 8 + 0.5) * 8)
 
 
 @block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netgen.blocks.common import named_conv_block
@@ -22,16 +23,36 @@ def mobile_names(name: str) -> tuple[str, str, str, str]:
     return name, f"{name}/bn", f"{name}/scale", f"relu{name.removeprefix('conv')}"
 
 
+MOBILENET_V1 = (
+    (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1),
+)  # fmt: skip
+"""Channels out and stride of each depthwise separable convolution: arXiv 1704.04861, table 1."""
+
+
+@block
+def mobile_conv(net: Net, num_output: int, kernel_size: int, stride: int = 1, *, name: str, **fields: Any) -> Blob:
+    """Convolution, BatchNorm, Scale and ReLU under ``mobile_names``: N C H W -> N num_output H/stride W/stride."""
+    return named_conv_block(net, mobile_names(name), num_output, kernel_size, stride, weight_filler="msra", **fields)
+
+
 @block
 def depthwise_separable(
-    net: Net, channels: int, num_output: int, stride: int = 1, *, name: str, eps: float = 1e-5
+    net: Net,
+    channels: int,
+    num_output: int,
+    stride: int = 1,
+    *,
+    names: tuple[str, str],
+    conv: Callable[..., Blob] = mobile_conv,
+    **depthwise: Any,
 ) -> Blob:
     """A 3x3 for each channel, then a 1x1: N channels H W -> N num_output H/stride W/stride (arXiv 1704.04861, fig. 3).
 
-    Each with BatchNorm and ReLU. The 3x3 is a Convolution with ``group``, which all readers of Caffe files take.
+    ``conv`` makes both, ``depthwise`` are fields of the 3x3, a Convolution with ``group``, which all readers of Caffe
+    files take.
     """
-    _conv(net, f"{name}/dw", channels, 3, stride, eps=eps, group=channels)
-    return _conv(net, f"{name}/sep", num_output, 1, eps=eps)
+    conv(net, channels, 3, stride, name=names[0], group=channels, **depthwise)
+    return conv(net, num_output, 1, name=names[1])
 
 
 @block
@@ -58,8 +79,8 @@ def inverted_residual(
         )
     start, inner = net.last, channels * (expansion or 1)
     if expansion is not None:
-        _conv(net, f"{name}/expand", inner, 1, eps=eps)
-    _conv(net, f"{name}/dwise", inner, 3, stride, eps=eps, group=inner)
+        mobile_conv(net, inner, 1, name=f"{name}/expand", eps=eps)
+    mobile_conv(net, inner, 3, stride, name=f"{name}/dwise", eps=eps, group=inner)
     named_conv_block(net, mobile_names(f"{name}/linear")[:3], num_output, 1, eps=eps, weight_filler="msra")
     return net.eltwise([start, net.last], name=shortcut).last if shortcut else net.last
 
@@ -120,17 +141,3 @@ def _depthwise(net: Net, name: str, channels: int, stride: int, type: str, eps: 
         weight_filler="msra",
     )  # fmt: skip
     net.bn(name=bn, eps=eps).scale(name=scale)
-
-
-def _conv(
-    net: Net,
-    name: str,
-    num_output: int,
-    kernel_size: int,
-    stride: int = 1,
-    *,
-    eps: float,
-    group: int | None = None,
-) -> Blob:
-    names = mobile_names(name)
-    return named_conv_block(net, names, num_output, kernel_size, stride, eps=eps, group=group, weight_filler="msra")
