@@ -22,6 +22,8 @@ class Figure(NamedTuple):
     shapes: Mapping[str, Shape]
     source: str
     arguments: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    bflops: float | None = None
+    """As Darknet prints them, two for each multiply-add, to two decimals."""
 
     def __str__(self) -> str:
         return " ".join([self.net, *(f"{key}={value}" for key, value in self.arguments.items())])
@@ -38,6 +40,28 @@ _SQUEEZENET1_1_227 = {
 _ALEXNET = {
     "conv1": (96, 55, 55), "pool1": (96, 27, 27), "conv2": (256, 27, 27), "pool2": (256, 13, 13),
     "conv5": (256, 13, 13), "pool5": (256, 6, 6), "fc6": (4096,), "prob": (1000,),
+}  # fmt: skip
+_UPSAMPLE = {"upsample": "Upsample"}
+_COCO = {"classes": 81}
+_V3_416 = {
+    "layer82-conv": (255, 13, 13),
+    "layer94-conv": (255, 26, 26),
+    "layer106-conv": (255, 52, 52),
+}
+_SSD300 = {
+    "conv4_3_norm": (512, 38, 38), "fc7": (1024, 19, 19), "conv6_2": (512, 10, 10), "conv7_2": (256, 5, 5),
+    "conv8_2": (256, 3, 3), "conv9_2": (256, 1, 1), "mbox_loc": (34928,), "mbox_priorbox": (2, 4 * 8732),
+}  # fmt: skip
+_PELEE = {
+    "stage3_tb": (512, 19, 19), "stage4_tb": (704, 10, 10), "stage4_tb/ext/pm2/res": (256, 19, 19),
+    "stage4_tb/ext/pm3/res": (256, 10, 10), "stage4_tb/ext/pm4/res": (256, 5, 5),
+    "stage4_tb/ext/pm5/res": (256, 3, 3), "stage4_tb/ext/pm6/res": (256, 1, 1),
+    "mbox_loc": (20568,), "mbox_priorbox": (2, 4 * 5142),
+}  # fmt: skip
+_MOBILENET = {
+    "conv11": (512, 19, 19), "conv13": (1024, 10, 10), "conv14_2": (512, 5, 5), "conv15_2": (256, 3, 3),
+    "conv16_2": (256, 2, 2), "conv17_2": (128, 1, 1), "mbox_loc": (7668,), "mbox_conf": (40257,),
+    "mbox_priorbox": (2, 4 * 1917),
 }  # fmt: skip
 
 FIGURES = [
@@ -143,4 +167,45 @@ FIGURES = [
         {"conv1": (20, 24, 24), "pool2": (50, 4, 4), "prob": (10,)},
         "by hand: two 5x5 convolutions at 24 and 8, two inner products of 800 to 500 to 10",
     ),
+    Figure("darknet19", 20_842_376, 3_645_374_464, {"layer26-softmax": (1000, 1, 1)}, "table", bflops=7.29),
+    Figure("darknet19", 20_842_376, 2_790_989_824, {"layer24-conv": (1000, 7, 7)}, "table", {"size": 224}),
+    Figure("darknet53", 41_609_928, 9_285_115_904, {"layer75-shortcut": (1024, 8, 8)}, "table", bflops=18.57),
+    Figure("darknet53", 41_609_928, 24_516_829_184, {"layer75-shortcut": (1024, 13, 13)}, "table", {"size": 416}),
+    Figure("yolov2", 50_962_889, 14_732_084_224, {"layer31-conv": (425, 13, 13)}, "table"),
+    Figure("yolov2", 50_962_889, 31_469_126_656, {"layer31-conv": (425, 19, 19)}, "table", {"size": 608}, 62.94),
+    Figure("yolov2", 50_962_889, 14_732_084_224, {"layer28-reorg": (256, 13, 13)}, "table", {"reorg": "Permute"}),
+    Figure("yolov2_tiny", 11_232_057, 2_703_221_248, {"layer15-conv": (425, 13, 13)}, "table", bflops=5.41),
+    Figure(
+        "yolov3", 61_949_149, 19_486_412_800,
+        {"layer82-conv": (255, 10, 10)}, "table", {"size": 320, **_UPSAMPLE}, 38.97,
+    ),
+    Figure("yolov3", 61_949_149, 32_932_037_632, _V3_416, "table", _UPSAMPLE, 65.86),
+    Figure(
+        "yolov3", 61_949_149, 70_345_950_208,
+        {"layer106-conv": (255, 76, 76)}, "table", {"size": 608, **_UPSAMPLE}, 140.69,
+    ),
+    Figure(
+        "yolov3_tiny", 8_852_366, 2_782_480_896,
+        {"layer12-crop": (512, 13, 13), "layer16-conv": (255, 13, 13), "layer23-conv": (255, 26, 26)},
+        "table", _UPSAMPLE, 5.56,
+    ),
+    Figure(
+        "yolov3_spp", 62_998_749, 70_724_486_144,
+        {"layer89-conv": (255, 19, 19), "layer101-conv": (255, 38, 38), "layer113-conv": (255, 76, 76)},
+        "table", _UPSAMPLE, 141.45,
+    ),
+    Figure("mobilenet_ssd", 5_783_417, 1_148_479_168, _MOBILENET, "table"),
+    Figure("ssd300_vgg16", 26_285_486, 31_373_537_792, {**_SSD300, "mbox_conf": (183372,)}, "table"),
+    Figure("ssd300_vgg16", 34_305_206, 34_360_351_232, {**_SSD300, "mbox_conf": (81 * 8732,)}, "table", _COCO),
+    Figure("pelee_ssd", 5_417_188, 1_204_968_960, {**_PELEE, "mbox_conf": (107982,)}, "table"),
+    Figure("pelee_ssd", 5_972_308, 1_283_950_080, {**_PELEE, "mbox_conf": (81 * 5142,)}, "table", _COCO),
 ]  # fmt: skip
+
+UPSAMPLINGS: list[tuple[str, dict[str, Any], list[tuple[int, int]]]] = [
+    ("yolov3", {"size": 320}, [(256, 10), (128, 20)]),
+    ("yolov3", {}, [(256, 13), (128, 26)]),
+    ("yolov3", {"size": 608}, [(256, 19), (128, 38)]),
+    ("yolov3_tiny", {}, [(128, 13)]),
+    ("yolov3_spp", {}, [(256, 19), (128, 38)]),
+]
+"""The channels and the side of what is upsampled."""
