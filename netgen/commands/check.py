@@ -47,9 +47,12 @@ def _lines(found: Check) -> list[str]:
     ]
     if found.skipped:
         lines.append(f"not compared, as their shapes hang on values: {', '.join(found.skipped)}")
-    per_image = found.milliseconds / max(found.images, 1)
-    peak = "" if found.peak_bytes is None else f", {found.peak_bytes / 2**20:.1f} MiB at most"
-    lines.append(f"on {found.device}: {per_image:.3f} ms an image (of {found.images}){peak}")
+    if found.untimed:
+        lines.append(f"not timed, as random input is none for it: {found.untimed}")
+    if found.milliseconds is not None:
+        per_image = found.milliseconds / max(found.images, 1)
+        peak = "" if found.peak_bytes is None else f", {found.peak_bytes / 2**20:.1f} MiB at most"
+        lines.append(f"on {found.device}: {per_image:.3f} ms an image (of {found.images}){peak}")
     if found.layers:
         lines.append(f"{'ms':>10} {'FLOPs':>16} {'bytes':>14}  layer")
         lines += [

@@ -352,10 +352,10 @@ class Filter(LayerType):
         return list(data)
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from netgen.mirror.function import Function
+        from netgen.mirror.function import ByValue
         from netgen.mirror.reshaping import kept
 
-        return Function(kept)
+        return ByValue(kept, self.shapes)
 
 
 class Permute(LayerType):

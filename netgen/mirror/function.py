@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ class Function(nn.Module):
         """The function's name and arguments."""
         fields = "".join(f", {name}={value!r}" for name, value in self.fields.items())
         return getattr(self.function, "__name__", repr(self.function)) + fields
+
+
+def has_values(blob: Tensor) -> bool:
+    """Whether a check may look at values: on the meta device are none, and what is being recorded stops at a look."""
+    if blob.is_meta or not blob.numel() or torch.compiler.is_compiling():
+        return False
+    return not (blob.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 class ByValue(Function):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from netgen.errors import NetgenError
+from netgen.mirror.function import has_values
 
 LEAST = 1.1754943508222875e-38
 """C's FLT_MIN, below which SoftmaxWithLoss lets no probability fall."""
@@ -212,17 +213,12 @@ def _image_labels(labels: Tensor, rows: Tensor) -> Tensor:
 
 def _check_labels(places: Tensor, labels: Tensor, classes: int, way_out: str) -> None:
     """Raise NetgenError for a label without a score, where Caffe reads foreign memory (its check is for debugging)."""
-    if places.is_meta or torch.compiler.is_compiling() or _is_captured(places):
+    if not has_values(places):
         return
     wrong = ((places < 0) | (places >= classes)).flatten()
     if wrong.any():
         found = labels.flatten()[wrong][0].item()
         raise NetgenError(f"labels must lie in 0..{classes - 1}, got {found:g}{way_out}")
-
-
-def _is_captured(blob: Tensor) -> bool:
-    """Whether a CUDA graph is being recorded, when no value can be looked at."""
-    return blob.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def _normalized(losses: Tensor, kept: Tensor | None, outer: torch.Size, normalization: str | float) -> Tensor:

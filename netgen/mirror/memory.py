@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from netgen.layers.base import Shape
     from netgen.mirror.program import Step
 
+
+class OutOfMemoryError(NetgenError):
+    """There is no memory left for what a network needs."""
+
+
 # On the CPU torch has no exception of its own for it: c10/core/impl/alloc_cpu.cpp.
 _SAYINGS = ("can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 
@@ -29,7 +34,7 @@ def told(need: Callable[[], str]) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_short(error):
             raise
-        raise NetgenError(f"out of memory: {need()}") from None
+        raise OutOfMemoryError(f"out of memory: {need()}") from None
 
 
 def is_short(error: BaseException) -> bool:

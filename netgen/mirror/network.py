@@ -225,11 +225,12 @@ class Mirror(Weighted):
                     _work(step, values, wanted, losses)
             except NetgenError as error:
                 raise NetgenError(f"{step.layer}: {error}") from None
-            except (RuntimeError, MemoryError) as error:
+            except Exception as error:
                 if not memory.is_short(error):
+                    error.add_note(f"in {step.layer}")
                     raise
                 need = memory.need_of(step, self.phase, values)
-                raise NetgenError(f"{step.layer}: out of memory: {need}") from None
+                raise memory.OutOfMemoryError(f"{step.layer}: out of memory: {need}") from None
             for name in step.spent:
                 if name not in wanted:
                     del values[name]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netgen.errors import NetgenError
+from netgen.mirror.function import has_values
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
@@ -123,7 +124,7 @@ class Embed(nn.Module):
     def forward(self, bottom: Tensor) -> Tensor:
         """Any shape to the same and num_output."""
         rows = bottom.long()
-        if rows.numel() and not torch.compiler.is_compiling():
+        if has_values(rows):
             least, most = int(rows.min()), int(rows.max())
             if least < 0 or most >= len(self.weight):
                 raise NetgenError(f"indices must lie in 0..{len(self.weight) - 1} (input_dim), got {least}..{most}")

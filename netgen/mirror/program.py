@@ -24,6 +24,8 @@ class Step(NamedTuple):
     """One module's work."""
 
     layer: Layer
+    after: Layer | None
+    """The layer that is one module with it."""
     module: nn.Module
     bottoms: tuple[str, ...]
     tops: tuple[str, ...]
@@ -37,6 +39,11 @@ class Step(NamedTuple):
     """The blobs that no later step reads."""
     plain: bool
     """Whether there is one bottom, whose gradient goes on, and one top, as for most layers."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layer, and the one that is one module with it."""
+        return (self.layer,) if self.after is None else (self.layer, self.after)
 
 
 class Program(NamedTuple):
@@ -107,8 +114,9 @@ def _step(each: ShapedLayer, after: ShapedLayer | None, modules: dict[int, nn.Mo
         weights = (1.0, *[0.0] * (len(tops) - 1))
     stopped = () if all(propagate) else tuple(not each for each in propagate)
     losses = tuple(weights) if any(weights) else ()
+    joined = None if after is None else after.layer
     plain = len(layer.bottoms) == len(tops) == 1 and not stopped
-    return Step(layer, modules[id(layer)], layer.bottoms, tops, stopped, losses, inner, (), plain)
+    return Step(layer, joined, modules[id(layer)], layer.bottoms, tops, stopped, losses, inner, (), plain)
 
 
 def _work_in_place(steps: Iterable[Step]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from netgen.errors import NetgenError
+from netgen.mirror.function import has_values
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
@@ -59,7 +60,7 @@ def crop(bottom: Tensor, wanted: Tensor, *, axis: int, offset: Sequence[int]) ->
 def reindex(bottom: Tensor, indices: Tensor) -> Tensor:
     """Pick images by number; several picks of one add their gradients."""
     rows = indices.long()
-    if rows.numel() and not torch.compiler.is_compiling():
+    if has_values(rows):
         least, most = int(rows.min()), int(rows.max())
         if least < 0 or most >= len(bottom):
             raise NetgenError(f"indices must lie in 0..{len(bottom) - 1}, got {least}..{most}")
@@ -115,7 +116,7 @@ def unpool(bottom: Tensor, mask: Tensor, *, shapes: Callable[[Sequence[Shape]], 
     """Each value at the position that a pooling mask names, 0 elsewhere (SegNet's upsample_layer.cpp)."""
     top = shapes((tuple(bottom.shape), tuple(mask.shape)))[0]
     places = mask.long().flatten(2)
-    if places.numel() and not torch.compiler.is_compiling() and int(places.max()) >= top[2] * top[3]:
+    if has_values(places) and int(places.max()) >= top[2] * top[3]:
         raise NetgenError(
             f"the mask names position {int(places.max())}, and the top has {top[2]} x {top[3]}; give upsample_h and "
             "upsample_w"

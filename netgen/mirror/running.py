@@ -60,6 +60,8 @@ def run_with_notes(
     level: int,
 ) -> tuple[dict[str, Array], list[str]]:
     """The same, and what was noted of the weights; layers that the weights lack are filled."""
+    if not isinstance(inputs, Mapping):
+        raise UsageError(f"inputs must be a dict of arrays by blob name, got {shown(inputs)}")
     arrays = {name: _array(name, value) for name, value in inputs.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     mirror = Mirror(net, phase, shapes, stages=stages, level=level)
@@ -67,10 +69,11 @@ def run_with_notes(
         mirror.fill()
     try:
         notes = mirror.load(weights, ignore_missing=ignore_missing)
-    except UsageError:
-        raise
     except NetgenError as error:
-        raise NetgenError(f"{error}{_other_shapes(net, mirror, shapes)}") from None
+        other = _other_shapes(net, mirror, shapes)
+        if not other or type(error) is not NetgenError:
+            raise
+        raise NetgenError(f"{error}{other}") from None
     mirror.to(device := device_named(device))
     tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     with torch.no_grad():
@@ -111,7 +114,10 @@ def _other_shapes(net: Graph, mirror: Mirror, shapes: Mapping[str, Shape]) -> st
 
 
 def _array(name: str, value: Any) -> Array:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise UsageError(f"input {name!r}: must be an array of numbers, got rows of several lengths") from None
     if array.dtype.kind not in "fiub":
         raise UsageError(f"input {name!r}: must be an array of numbers, got {shown(array.dtype.name)}")
     return np.array(array, np.float32, order="C")
