@@ -8,7 +8,7 @@ Count = tuple[int, int | None]
 TypeRow = tuple[Names, bool, Names, Count, Count, bool, int, str]
 
 TYPES: dict[str, TypeRow] = {
-    "AbsVal": ((), False, (), (1, 1), (1, 1), False, 0, "activation"),
+    "AbsVal": ((), False, (), (1, 1), (1, 1), False, 0, "arithmetic"),
     "Accuracy": (("accuracy_param",), False, (), (2, 2), (1, 2), False, 0, "loss"),
     "AnnotatedData": (
         ("annotated_data_param", "data_param", "transform_param"),
@@ -27,7 +27,7 @@ TYPES: dict[str, TypeRow] = {
     "BatchNorm": (("batch_norm_param",), True, (), (1, 1), (1, 1), False, 3, "normalization"),
     "BatchReindex": ((), False, (), (2, 2), (1, 1), False, 0, "reshaping"),
     "Bias": (("bias_param",), True, (), (1, 2), (1, 1), False, 1, "elementwise"),
-    "Clip": (("clip_param",), True, ("min", "max"), (1, 1), (1, 1), False, 0, "activation"),
+    "Clip": (("clip_param",), True, ("min", "max"), (1, 1), (1, 1), False, 0, "arithmetic"),
     "Concat": (("concat_param",), False, (), (1, None), (1, 1), False, 0, "reshaping"),
     "ContrastiveLoss": (("contrastive_loss_param",), False, (), (3, 3), (0, 1), False, 0, "loss"),
     "Convolution": (("convolution_param",), False, ("num_output",), (1, None), (1, None), True, 1, "convolution"),
@@ -66,7 +66,7 @@ TYPES: dict[str, TypeRow] = {
     "Eltwise": (("eltwise_param",), False, (), (2, None), (1, 1), False, 0, "elementwise"),
     "Embed": (("embed_param",), False, ("num_output", "input_dim"), (1, 1), (1, 1), False, 1, "inner_product"),
     "EuclideanLoss": ((), False, (), (2, 2), (0, 1), False, 0, "loss"),
-    "Exp": (("exp_param",), False, (), (1, 1), (1, 1), False, 0, "activation"),
+    "Exp": (("exp_param",), False, (), (1, 1), (1, 1), False, 0, "arithmetic"),
     "Filter": ((), False, (), (2, None), (1, None), False, 0, "reshaping"),
     "Flatten": (("flatten_param",), False, (), (1, 1), (1, 1), False, 0, "reshaping"),
     "HDF5Data": (("hdf5_data_param",), False, (), (0, 0), (1, None), False, 0, "data"),
@@ -92,7 +92,7 @@ TYPES: dict[str, TypeRow] = {
     "LSTM": (("recurrent_param",), False, ("num_output",), (2, 5), (1, 3), False, 0, "recurrent"),
     "LSTMUnit": ((), False, (), (3, 3), (2, 2), False, 0, "recurrent"),
     "Local": (("local_param",), False, ("num_output", "kernel_size"), (1, 1), (1, 1), False, 1, "darknet"),
-    "Log": (("log_param",), False, (), (1, 1), (1, 1), False, 0, "activation"),
+    "Log": (("log_param",), False, (), (1, 1), (1, 1), False, 0, "arithmetic"),
     "MVN": (("mvn_param",), False, (), (1, 1), (1, 1), False, 0, "normalization"),
     "MemoryData": (
         ("memory_data_param", "transform_param"),
@@ -131,7 +131,7 @@ TYPES: dict[str, TypeRow] = {
     "Parameter": (("parameter_param",), False, (), (0, 0), (1, 1), False, 1, "data"),
     "Permute": (("permute_param",), False, (), (1, 1), (1, 1), False, 0, "reshaping"),
     "Pooling": (("pooling_param",), False, (), (1, 1), (1, 2), False, 0, "pooling"),
-    "Power": (("power_param",), False, (), (1, 1), (1, 1), False, 0, "activation"),
+    "Power": (("power_param",), False, (), (1, 1), (1, 1), False, 0, "arithmetic"),
     "PriorBox": (("prior_box_param",), False, ("min_size",), (2, 2), (1, 1), False, 0, "detection"),
     "Proposal": (("proposal_param",), False, (), (3, 3), (1, 2), False, 0, "detection"),
     "Python": (("python_param",), False, ("module", "layer"), (0, None), (0, None), False, 0, "data"),
@@ -166,7 +166,7 @@ TYPES: dict[str, TypeRow] = {
     "Split": ((), False, (), (1, 1), (1, None), False, 0, "reshaping"),
     "Swish": (("swish_param",), True, (), (1, 1), (1, 1), False, 0, "activation"),
     "TanH": (("tanh_param",), True, (), (1, 1), (1, 1), False, 0, "activation"),
-    "Threshold": (("threshold_param",), False, (), (1, 1), (1, 1), False, 0, "activation"),
+    "Threshold": (("threshold_param",), False, (), (1, 1), (1, 1), False, 0, "arithmetic"),
     "Tile": (("tile_param",), False, ("tiles",), (1, 1), (1, 1), False, 0, "reshaping"),
     "Upsample": (("upsample_param",), False, (), (1, 2), (1, 1), False, 0, "resizing"),
     "VideoData": (
