@@ -30,7 +30,7 @@ def _forget() -> Iterator[None]:
 def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
     values: dict[str, Any] = {}
-    first, mistake, block, report, own, weights = blocks("python")
+    first, mistake, block, report, own, weights, _, _ = blocks("python")
     exec(first, values)  # noqa: S102 (our own README)
     assert netgen.load("tiny.prototxt") == values["net"]
     assert capsys.readouterr().out.startswith('name: "tiny"')
@@ -57,6 +57,21 @@ def test_the_python_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.Mo
     shape = next(line for line in weights.splitlines() if ".shape" in line)
     assert repr(eval(shape, values)) == shape.rpartition("# ")[2]  # noqa: S307
     assert values["weights"].keys() == netgen.expected_weights(values["net"]).keys()
+
+
+@pytest.mark.usefixtures("_forget")
+def test_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    values: dict[str, Any] = {"netgen": netgen}
+    *_, trained, own = blocks("python")
+    exec(trained, values)  # noqa: S102 (our own README)
+    assert netgen.load_weights("digits.caffemodel").keys() == netgen.expected_weights(values["net"]).keys()
+    for line in trained.splitlines()[-4:]:
+        code, _, comment = line.partition("  # ")
+        assert not comment or repr(eval(code, values)) == comment  # noqa: S307
+    exec(own, values)  # noqa: S102
+    assert capsys.readouterr().out.strip() == own.strip().rpartition("# ")[2]
 
 
 def test_the_house_style_works(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ class Mirror(Weighted):
     ``train()`` and ``eval()`` are Caffe's phases, TRAIN and TEST: what a module does differs, and in a network with
     include rules also which layers there are. Called with the inputs, in the network's order or by name, it returns
     the output, or a dict of them by blob name where there are several.
+
+    Raises UsageError for what is no net or phase, NetgenError for a network that Caffe refuses, and for a layer whose
+    type has no mirror. Its weights are torch's own at first: ``fill``, ``load`` or ``netgen.to_torch`` give it others.
+
+    >>> import netgen, torch
+    >>> mirror = Mirror(netgen.Net().input(2, 3, 8, 8).conv(4, 3, name="a.b").bn(name="n"), "TRAIN")
+    >>> list(mirror.state_dict())
+    ['a%2Eb.weight', 'n.running_mean', 'n.running_var', 'n._extra_state']
+    >>> mirror.inputs, mirror.outputs, mirror.training
+    ({'data': (2, 3, 8, 8)}, ('a.b',), True)
+    >>> list(mirror.caffe_weights())
+    ['a.b:0', 'n:0', 'n:1', 'n:2']
     """
 
     # All attributes are declared: no module of a layer may bear the name of one (names.py).
