@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netgen.darknet import Darknet, export_darknet, load_darknet
     from netgen.detection.heads import heads
     from netgen.detection.preparation import Preparation
+    from netgen.drawing import draw
     from netgen.filling import fill_weights
     from netgen.folding import fold
     from netgen.layers.base import LayerType
@@ -63,6 +64,7 @@ __all__ = [
     "block",
     "build",
     "detect",
+    "draw",
     "expected_weights",
     "export_darknet",
     "fill_weights",
@@ -98,6 +100,7 @@ _LATER = {
     "Variants": "netgen.sweeping.variants",
     "analyze": "netgen.analysis",
     "detect": "netgen.mirror.detecting",
+    "draw": "netgen.drawing",
     "expected_weights": "netgen.weights",
     "export_darknet": "netgen.darknet",
     "fill_weights": "netgen.filling",

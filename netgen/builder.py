@@ -186,6 +186,20 @@ class Net(Verbs, Graph):
     def __dir__(self) -> list[str]:
         return sorted({name for name in super().__dir__() if not name.startswith("_")} | set(VERBS))
 
+    # In notebooks
+
+    def _repr_svg_(self) -> str | None:
+        """A drawing with repeated blocks folded, where Graphviz is installed."""
+        from netgen.drawing.notebook import svg
+
+        return svg(self)
+
+    def _repr_html_(self) -> str:
+        """The same, or else the table of the layers and why there is no drawing."""
+        from netgen.drawing.notebook import html
+
+        return html(self)
+
     # Text
 
     def to_prototxt(self, templates: str | os.PathLike[str] | None = None) -> str:

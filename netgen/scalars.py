@@ -89,6 +89,15 @@ def _escape(char: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
+def printable(text: str) -> str:
+    r"""Text of a file as a terminal or a picture may have it: what does not print is escaped.
+
+    >>> print(printable("a\n\u202eb"))
+    a\n\u202eb
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def quote_bytes(data: bytes) -> str:
     """A bytes field as prototxt writes it: everything that is not printable ASCII as octal."""
     return '"' + "".join(_escape_byte(byte) for byte in data) + '"'

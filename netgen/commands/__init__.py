@@ -15,6 +15,7 @@ COMMANDS = {
     "fold": "fold",
     "import": "importing",
     "export": "exporting",
+    "draw": "draw",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""

@@ -33,7 +33,8 @@ def run(words: list[str]) -> int:
 
 
 def _lint(options: Namespace) -> int:
-    from netgen.linting import chosen, lint_as_far_as_possible, printable
+    from netgen.linting import chosen, lint_as_far_as_possible
+    from netgen.scalars import printable
 
     chosen(options.ignore)  # a misspelt rule is told before a net is built
     net = source(options.source, options.parameters)

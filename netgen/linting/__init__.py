@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
-from netgen.linting.registry import RULES, Finding, chosen, printable
+from netgen.linting.registry import RULES, Finding, chosen
 from netgen.linting.sites import Sites
 from netgen.shapes import given_shapes, walk_layers
 from netgen.wiring import State
@@ -15,7 +15,7 @@ from netgen.wiring import State
 if TYPE_CHECKING:
     from netgen.graph import Graph
 
-__all__ = ["RULES", "Finding", "chosen", "lint", "lint_as_far_as_possible", "printable"]
+__all__ = ["RULES", "Finding", "chosen", "lint", "lint_as_far_as_possible"]
 
 # Each registers its rules in RULES, in the order in which --list-rules names them.
 for _name in ("pooling", "norms", "wires", "files", "consumers"):

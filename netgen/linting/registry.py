@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.linting.sites import Site, Sites
+from netgen.scalars import printable
 
 if TYPE_CHECKING:
     from netgen.graph import Layer
@@ -46,11 +47,6 @@ def chosen(ignore: Iterable[str]) -> dict[str, Check]:
     for name in sorted(ignored - RULES.keys()):
         raise UsageError(f"no rule {name!r}{did_you_mean(name, RULES)} ('netgen lint --list-rules' names them)")
     return {name: check for name, check in RULES.items() if name not in ignored}
-
-
-def printable(text: str) -> str:
-    """Text of a file as a terminal may have it: what does not print is escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def joined(names: Iterable[str]) -> str:
