@@ -16,6 +16,7 @@ COMMANDS = {
     "import": "importing",
     "export": "exporting",
     "draw": "draw",
+    "features": "features",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""
