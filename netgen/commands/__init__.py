@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "exporting",
     "draw": "draw",
     "features": "features",
+    "plot": "plot",
     "completion": "completion",
 }
 """The module, here, whose ``run(words)`` a command is."""
