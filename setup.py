@@ -31,6 +31,7 @@ TEST = [
     "hypothesis>=6.100",
     "opencv-python-headless>=4.5,<5",  # 5 has no importer for Caffe
     "grpcio-tools>=1.62",
+    "netron>=9.3",
     "pip>=22.3",  # tests/test_install.py builds and installs netgen with these two, without build isolation
     "setuptools>=77",
 ]
