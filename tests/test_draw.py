@@ -133,7 +133,7 @@ def test_mermaid_has_no_mark_of_a_name() -> None:
     assert len(labels) == 4
     for label in labels:
         plain = re.sub(r"#\d+;|<br/>", "", label)
-        assert re.fullmatch(r"[\w ,./()=+-]*", plain)
+        assert re.fullmatch(r"[\w ,./()=+\u29f5-]*", plain)
     assert "#60;script#62;" in text
     assert "\u202e" not in text
     assert "\x01" not in text
@@ -237,3 +237,18 @@ def test_a_notebook_without_graphviz_shows_a_table_and_the_reason(tmp_path: Path
     assert "<table>" in shown
     assert "<script>" not in shown
     assert netgen.Net()._repr_html_()
+
+
+@needs_dot
+def test_a_notebook_is_not_kept_waiting_by_a_large_network(monkeypatch: Any) -> None:
+    net = netgen.Net().input(1, 4, 8, 8)
+    for i in range(20):
+        net.conv(4 + i, 3)
+    monkeypatch.setattr("netgen.drawing.notebook._BOXES", 10)
+    assert net._repr_svg_() is None
+    assert (
+        "are too many to draw here; netgen.draw(net, &#x27;net.svg&#x27;) writes a file</p><table>" in net._repr_html_()
+    )
+    monkeypatch.setattr("netgen.drawing.notebook._BOXES", 1000)
+    monkeypatch.setattr("netgen.drawing.notebook._SECONDS", 0.001)
+    assert "Graphviz took more than 0.001 s" in netgen.build("peleenet", size=96)._repr_html_()

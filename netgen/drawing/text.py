@@ -29,9 +29,10 @@ FAMILIES = {
 """The colour of each family of layer types, which is a file of ``netgen/layers``."""
 OTHER = "#eeeeee"
 """The colour of types that netgen lacks, or that are registered from outside."""
-_FIELDS = 5
+_FIELDS = 6
 _LINE = 38
 _NAME = 60
+_BACKSLASH = "\u29f5"
 
 
 class Part(NamedTuple):
@@ -148,16 +149,18 @@ def _dot_string(text: str) -> str:
     >>> print(_dot_string('a "b" & <i>'))
     "a &quot;b&quot; &amp; &lt;i&gt;"
     """
-    return f'"{escape(text)}"'.replace("\\", "\u29f5").replace("\n", "&#10;")
+    return f'"{escape(text)}"'.replace("\\", _BACKSLASH).replace("\n", "&#10;")
 
 
 def _mermaid_string(text: str) -> str:
     """A quoted string of Mermaid, whose entities are numbers between # and ;. Letters and a few marks need none.
 
+    A backslash becomes one that only looks so: before an n even its entity would break the line.
+
     >>> print(_mermaid_string('say "hi" <b>'))
     "say #34;hi#34; #60;b#62;"
     """
-    return '"' + _MEANT.sub(lambda char: f"#{ord(char[0])};", text) + '"'
+    return '"' + _MEANT.sub(lambda char: f"#{ord(char[0])};", text.replace("\\", _BACKSLASH)) + '"'
 
 
-_MEANT = re.compile(r"[^\w ,./()=+-]")
+_MEANT = re.compile(rf"[^\w ,./()=+{_BACKSLASH}-]")
