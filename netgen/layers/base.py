@@ -1,4 +1,7 @@
-"""What every layer type says about itself."""
+"""What every layer type says about itself, and what the types share.
+
+Longer than other modules, so that all that a type of one's own may say stands in one place.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Boxes: priors, proposals, decoding, matching, evaluation.
 
 What all but PriorBox compute hangs on the values (how many boxes are found, match, overlap): it is not counted.
+
+Longer than other modules: these types have many fields, which their modules are given one by one.
 """
 
 from __future__ import annotations

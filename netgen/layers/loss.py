@@ -1,4 +1,7 @@
-"""Losses, and the accuracy. Each exp, log, root or comparison is one operation, as is each sum and product."""
+"""Losses, and the accuracy. Each exp, log, root or comparison is one operation, as is each sum and product.
+
+Longer than other modules: the family is large, and each type's shape rule stands beside its arithmetic.
+"""
 
 from __future__ import annotations
 

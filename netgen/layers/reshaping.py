@@ -1,4 +1,7 @@
-"""Layers that move, copy or select values without computing with them."""
+"""Layers that move, copy or select values without computing with them.
+
+Longer than other modules: the family is large, and each type's shape rule stands beside its arithmetic.
+"""
 
 from __future__ import annotations
 
