@@ -73,7 +73,7 @@ setup(
     long_description_content_type="text/markdown",
     author="the netgen authors",
     license_expression="BSD-2-Clause",
-    license_files=["LICENSE", "NOTICE"],
+    license_files=["LICENSE", "NOTICE", "templates/vendor/*.LICENSE.txt"],
     keywords=["caffe", "prototxt", "caffemodel", "neural network", "code generation", "darknet"],
     classifiers=[
         "Development Status :: 3 - Alpha",
@@ -104,7 +104,14 @@ setup(
     package_data={
         "netgen": ["py.typed", "report.schema.json"],
         "netgen.proto": ["caffe.proto"],
-        "netgen.templates": ["**/*.j2"],
+        "netgen.templates": [
+            "**/*.j2",
+            "page/*.js",
+            "page/*.css",
+            "vendor/*.js",
+            "vendor/*.txt",
+            "vendor/manifest.json",
+        ],
     },
     entry_points={"console_scripts": ["netgen = netgen.cli:main"]},
     cmdclass={"build_py": FreshBuild},

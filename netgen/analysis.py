@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "name", "type", "bottoms", "tops", "shapes", "weights", "learned", "statistics", "macs", "flops", "activations",
-    "bytes_read", "bytes_written", "intensity", "receptive_field", "stride",
+    "live_bytes", "bytes_read", "bytes_written", "intensity", "receptive_field", "stride",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class Analysis:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A dict for each layer, of JSON values: ``pandas.DataFrame(analysis.rows())``."""
-        for shaped, cost in zip(self.layers, self.costs, strict=True):
+        for shaped, cost, live in zip(self.layers, self.costs, self.memory.live, strict=True):
             layer = shaped.layer
             sight = self.sights.get(layer.tops[0]) if layer.tops else None
             yield {
@@ -94,6 +94,7 @@ class Analysis:
                 "macs": cost.macs,
                 "flops": cost.flops,
                 "activations": cost.activations,
+                "live_bytes": live,
                 "bytes_read": cost.bytes_read,
                 "bytes_written": cost.bytes_written,
                 "intensity": None if cost.intensity is None else round(cost.intensity, 3),

@@ -24,6 +24,9 @@ class FieldChange(NamedTuple):
     old: Any
     new: Any
 
+    def __str__(self) -> str:
+        return f"{self.path} {shown(self.old)} -> {shown(self.new)}"
+
 
 class LayerChange(NamedTuple):
     """A layer that both networks have, with what differs in it."""
@@ -227,3 +230,12 @@ def _shape_changes(old: Analysis, new: Analysis) -> Iterator[FieldChange]:
 def _costs(analysis: Analysis) -> dict[str, int]:
     totals = analysis.totals()
     return {name: totals[name] for name in COSTS}
+
+
+def shown(value: Any) -> str:
+    """A field's value as a line of text has it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(shown(each) for each in value) + "]"
+    return repr(value) if isinstance(value, str) and not value.isidentifier() else str(value)

@@ -107,6 +107,8 @@ class Memory(NamedTuple):
     """The least that a planner needs at once if it gives a blob's memory back after its last reader."""
     peak_layer: str
     """The layer at which that is."""
+    live: tuple[int, ...]
+    """For each layer, what such a planner needs while it runs."""
 
 
 def memory(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory:
@@ -148,10 +150,10 @@ def memory(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory
 def _peak(layers: Sequence[ShapedLayer], held: int, changes: Sequence[int]) -> Memory:
     """The most that is there at once, by what is more at each layer than at the one before."""
     if not layers:
-        return Memory(held, held, "")
-    sums = list(accumulate(changes[: len(layers)]))
-    peak = max(sums)
-    return Memory(held, peak, layers[sums.index(peak)].layer.name if peak else "")
+        return Memory(held, held, "", ())
+    live = tuple(accumulate(changes[: len(layers)]))
+    peak = max(live)
+    return Memory(held, peak, layers[live.index(peak)].layer.name if peak else "", live)
 
 
 def sights(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> dict[str, Sight | None]:

@@ -91,6 +91,7 @@ def environment(templates: str | os.PathLike[str] | None = None) -> jinja2.Envir
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",), default=False),
         bytecode_cache=_UserCache() if key is None else None,
         auto_reload=False,
     )

@@ -37,7 +37,7 @@ def test_one_layer_by_hand() -> None:
         "name": "c", "type": "Convolution", "bottoms": ["data"], "tops": ["c"], "shapes": [[2, 4, 8, 8]],
         "weights": [[4, 3, 3, 3], [4]], "learned": 112, "statistics": 0,
         "macs": 2 * 4 * 64 * 27, "flops": 2 * 2 * 4 * 64 * 27 + 2 * 4 * 64, "activations": 512,
-        "bytes_read": 4 * (2 * 3 * 64 + 112), "bytes_written": 4 * 512,
+        "live_bytes": 4 * (2 * 3 * 64 + 512), "bytes_read": 4 * (2 * 3 * 64 + 112), "bytes_written": 4 * 512,
         "intensity": round((2 * 2 * 4 * 64 * 27 + 512) / (4 * (384 + 112 + 512)), 3),
         "receptive_field": [3, 3], "stride": [1, 1],
     }  # fmt: skip

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from netgen.commands.common import emit, parser_for, say, source
-from netgen.commands.report import add_state_options, inputs_of
+from netgen.commands.report import add_state_options, format_of, inputs_of
 
 if TYPE_CHECKING:
     from netgen.comparison import Comparison
-    from netgen.graph import Layer
+    from netgen.graph import Graph, Layer
+
+FORMATS = ("text", "json", "html")
+Inputs = dict[str, tuple[int, ...]]
 
 
 def run(words: list[str]) -> int:
@@ -20,7 +24,10 @@ def run(words: list[str]) -> int:
     )
     parser.add_argument("old", metavar="OLD", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
     parser.add_argument("new", metavar="NEW", help="another")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="text (default), json, or html: a page; -o tells by the ending"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     add_state_options(parser)
     options = parser.parse_args(words)
     from netgen.comparison import compare
@@ -31,26 +38,41 @@ def run(words: list[str]) -> int:
     inputs = inputs_of(options.input, *nets)
     old, new = (upgrade(net) for net in nets)
     found = compare(old, new, options.phase, inputs, stages=options.stage, level=options.level)
-    if options.format == "json":
+    form = format_of(options, FORMATS)
+    if form == "html":
+        text = _page((old, new), inputs, options, found)
+    elif form == "json":
         import json
 
-        emit(json.dumps(_to_dict(found), indent=1, ensure_ascii=False) + "\n", None)
+        text = json.dumps(_to_dict(found), indent=1, ensure_ascii=False) + "\n"
     else:
-        emit("".join(f"{line}\n" for line in _lines(found)), None)
+        text = "".join(f"{line}\n" for line in _lines(found))
+    emit(text, options.output)
     for name, error in zip((options.old, options.new), found.errors, strict=True):
         if error:
             say(f"note: {name}: shapes and cost end at {error}")
     return int(bool(found))
 
 
+def _page(nets: tuple[Graph, Graph], inputs: Inputs, options: Namespace, found: Comparison) -> str:
+    from netgen.analysis import analyze_as_far_as_possible
+    from netgen.page import diff_page
+
+    old, new = (
+        analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
+        for net in nets
+    )
+    return diff_page(old, new, found)
+
+
 def _lines(found: Comparison) -> Iterator[str]:
     for change in found.net:
-        yield f"net: {_change(change)}"
+        yield f"net: {change}"
     for sign, layers in (("-", found.removed), ("+", found.added), (">", found.moved)):
         for layer in layers:
             yield f"{sign} {layer}{_rules(layer)}" + (" moved" if sign == ">" else "")
     for each in found.changed:
-        yield f"~ {each.new}: {'; '.join(_change(change) for change in each.fields)}"
+        yield f"~ {each.new}: {'; '.join(map(str, each.fields))}"
     for change in found.shapes:
         yield f"blob {change.path!r}: {change.old} -> {change.new}"
     for change in found.costs:
@@ -59,23 +81,13 @@ def _lines(found: Comparison) -> Iterator[str]:
 
 def _rules(layer: Layer) -> str:
     """The phase rules by which layers of one name are told apart."""
+    from netgen.comparison import shown
+
     return "".join(
-        f" {what} {', '.join(f'{key} {_shown(value)}' for key, value in rule.items())}"
+        f" {what} {', '.join(f'{key} {shown(value)}' for key, value in rule.items())}"
         for what in ("include", "exclude")
         for rule in layer.params.get(what, ())
     )
-
-
-def _change(change: Any) -> str:
-    return f"{change.path} {_shown(change.old)} -> {_shown(change.new)}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_shown(each) for each in value) + "]"
-    return repr(value) if isinstance(value, str) and not value.isidentifier() else str(value)
 
 
 def _to_dict(found: Comparison) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.commands.common import PROGRAM, add_source, emit, parser_for, say, source
 from netgen.errors import NetgenError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from netgen.analysis import Analysis
     from netgen.builder import Net
 
-FORMATS = ("text", "json", "csv", "markdown")
+FORMATS = ("text", "json", "csv", "markdown", "html")
 
 
 def run(words: list[str]) -> int:
@@ -25,7 +27,9 @@ def run(words: list[str]) -> int:
     )
     add_source(parser)
     parser.add_argument(
-        "--format", choices=FORMATS, help="text (default), json, csv or markdown; -o tells by the ending"
+        "--format",
+        choices=FORMATS,
+        help="text (default), json, csv, markdown, or html: a page with the graph; -o tells by the ending",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     add_state_options(parser)
@@ -83,7 +87,8 @@ def _report(options: Namespace) -> int:
     if options.convention:
         text = "".join(f"{total} {unit}\n" for unit, total in analysis.convention(options.convention).items())
     else:
-        text = _formatted(analysis, _format(options), options.output)
+        form = format_of(options, FORMATS)
+        text = _page(net, inputs, options, analysis) if form == "html" else _formatted(analysis, form, options.output)
     emit(text, options.output)
     if analysis.error:
         say(f"{PROGRAM}: {analysis.error}")
@@ -91,11 +96,21 @@ def _report(options: Namespace) -> int:
     return 0
 
 
-def _format(options: Namespace) -> str:
+def format_of(options: Namespace, formats: Sequence[str]) -> str:
+    """The format that is asked for: by ``--format``, else by the ending of the output's name, else text."""
     if options.format:
         return str(options.format)
-    ending = (options.output or "").rpartition(".")[2]
-    return {"json": "json", "csv": "csv", "md": "markdown"}.get(ending, "text")
+    ending = (options.output or "").rpartition(".")[2].lower()
+    form = {"md": "markdown", "htm": "html"}.get(ending, ending)
+    return form if form in formats else "text"
+
+
+def _page(net: Net, inputs: Mapping[str, tuple[int, ...]], options: Namespace, analysis: Analysis) -> str:
+    from netgen.linting import lint_as_far_as_possible
+    from netgen.page import report_page
+
+    findings, _ = lint_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
+    return report_page(analysis, findings)
 
 
 def _formatted(analysis: Any, form: str, output: str | None) -> str:
