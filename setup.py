@@ -31,7 +31,8 @@ TEST = [
     "hypothesis>=6.100",
     "opencv-python-headless>=4.5,<5",  # 5 has no importer for Caffe
     "grpcio-tools>=1.62",
-    "netron>=9.3",
+    "netron>=9.3",  # opens what is written, in tests/test_netron.py
+    "selenium>=4.20",  # drives the chromium of tests/test_page_browser.py
     "pip>=22.3",  # tests/test_install.py builds and installs netgen with these two, without build isolation
     "setuptools>=77",
 ]

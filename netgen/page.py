@@ -57,9 +57,9 @@ def report_page(analysis: Analysis, findings: Sequence[Finding]) -> str:
     )  # fmt: skip
 
 
-def diff_page(old: Analysis, new: Analysis, found: Comparison) -> str:
-    """The page of two networks beside each other, with what differs marked in both."""
-    names = (_named(old), _named(new))
+def diff_page(old: Analysis, new: Analysis, found: Comparison, names: tuple[str, str] | None = None) -> str:
+    """The page of two networks beside each other, with what differs marked in both; ``names`` in place of theirs."""
+    names = (printable(names[0]), printable(names[1])) if names else (_named(old), _named(new))
     networks = [{"report": each.to_dict(), "findings": []} for each in (old, new)]
     return _page(
         "page/diff.html.j2", networks, list(_marks(found)),
@@ -91,8 +91,7 @@ def _tiles(analysis: Analysis) -> Iterator[tuple[str, str, str]]:
     totals = analysis.totals()
     peak = analysis.memory.peak_layer
     yield "layers", f"{totals['layers']:,}", ""
-    yield "weights", _short(totals["weights"]), f"{totals['weights']:,}"
-    yield "statistics", _short(totals["statistics"]), f"{totals['statistics']:,}"
+    yield "weights", _short(totals["weights"]), f"{totals['weights']:,} learned, {totals['statistics']:,} statistics"
     yield "weight memory", _mib(totals["weight_bytes"]), f"{totals['weight_bytes']:,} bytes"
     yield "MACs", _short(totals["macs"]), f"{totals['macs']:,}"
     yield "FLOPs", _short(totals["flops"]), f"{totals['flops']:,}"

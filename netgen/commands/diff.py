@@ -62,7 +62,7 @@ def _page(nets: tuple[Graph, Graph], inputs: Inputs, options: Namespace, found: 
         analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
         for net in nets
     )
-    return diff_page(old, new, found)
+    return diff_page(old, new, found, (options.old, options.new))
 
 
 def _lines(found: Comparison) -> Iterator[str]:

@@ -28,7 +28,7 @@ class ChartsView {
     const most = d3.max(report.layers, series.of) / unit || 1;
     const scale = d3.scaleLinear([0, most], [CHART.height - CHART.bottom, CHART.top]).nice(4);
     const y = (value) => scale(value / unit);
-    const ticks = svg.append("g").attr("class", "axis").selectAll("g").data(scale.ticks(4)).join("g");
+    const ticks = svg.append("g").attr("class", "axis").selectAll("g").data(scale.ticks(4).filter((value) => unit > 1 || Number.isInteger(value))).join("g");
     ticks.attr("transform", (value) => `translate(0,${scale(value)})`);
     ticks.append("line").attr("x1", CHART.left).attr("x2", CHART.width - CHART.right);
     ticks.append("text").attr("x", CHART.left - 6).attr("y", 3.5).text(series.axis);

@@ -1,6 +1,7 @@
 // The graph on the screen: drawn with d3, panned and zoomed by mouse, touch and keys.
 
 const STEP = 80; // pixels that an arrow key with Alt moves
+const MARGIN = 8;
 
 class GraphView {
   constructor(frame, model, families, onSelect) {
@@ -25,9 +26,7 @@ class GraphView {
     if (!this.open.delete(scope.key)) this.open.add(scope.key);
     this.draw();
     const after = this.placeOf(scope);
-    const transform = this.transform();
     this.zoom.translateBy(this.svg, before.x - after.x, before.y - after.y);
-    return transform;
   }
 
   setAll(open) {
@@ -174,15 +173,15 @@ class GraphView {
 
   // From the top, as wide as fits, and large enough to read.
   start() {
-    const { width, height } = this.frame.getBoundingClientRect();
+    const { width, height } = this.svg.node().getBoundingClientRect();
     const whole = Math.min(width / this.drawing.width, height / this.drawing.height);
     const k = Math.min(1, Math.max(whole, Math.min(1, Math.max(0.55, width / this.drawing.width))));
     this.zoom.transform(this.svg, d3.zoomIdentity.translate((width - k * this.drawing.width) / 2, 4).scale(k));
   }
 
   fit() {
-    const { width, height } = this.frame.getBoundingClientRect();
-    const k = Math.min(1, width / this.drawing.width, height / this.drawing.height);
+    const { width, height } = this.svg.node().getBoundingClientRect();
+    const k = Math.min(1, (width - 2 * MARGIN) / this.drawing.width, (height - 2 * MARGIN) / this.drawing.height);
     const x = (width - k * this.drawing.width) / 2;
     this.zoom.transform(this.svg, d3.zoomIdentity.translate(x, (height - k * this.drawing.height) / 2).scale(k));
   }

@@ -123,9 +123,13 @@ function addPiece(scope, piece) {
 
 // Words and numbers
 
-// Text of a file as a page may show it: what does not print, or turns the writing around, is spelt out.
+// Text of a file as a page may show it: what does not print, or turns the writing around, is spelt out as Python does.
 function printable(text) {
-  return text.replace(/[\p{C}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+  return text.replace(/(?! )[\p{C}\p{Z}]/gu, (c) => {
+    const code = c.codePointAt(0);
+    const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+    return `\\${letter}${code.toString(16).padStart(digits, "0")}`;
+  });
 }
 
 function shortened(text, most) {
@@ -136,8 +140,10 @@ function shortened(text, most) {
 }
 
 const shapeText = (shape) => (shape.length ? shape.join("×") : "scalar");
-const countText = (number) => (number === null ? "?" : number.toLocaleString("en-US"));
+const counts = new Intl.NumberFormat("en-US");
+const order = new Intl.Collator("en", { numeric: true }).compare;
+const countText = (number) => (number === null ? "?" : counts.format(number));
 const sizeText = (bytes) =>
   bytes >= 2 ** 20 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : bytes >= 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${bytes} B`;
 const pairText = (pair) => (pair === null ? "" : pair[0] === pair[1] ? `${pair[0]}` : `${pair[0]}×${pair[1]}`);
-const bigText = (number) => (number < 1000 ? `${number}` : d3.format(".3~s")(number).replace("G", "G"));
+const bigText = d3.format(".3~s");

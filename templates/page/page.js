@@ -29,12 +29,12 @@ const actions = {
   fold: ({ graph }) => graph.setAll(false),
 };
 
-// One layer is selected, in every part; the part where that was done stays where it is.
+// One layer is selected, in every part, and in the other network the one of its name; only the graph moves.
 function choose(network, index, from) {
+  showDetails(network, index);
   network.graph.show(index, from !== "graph" || !inSight(network, index));
-  if (network.table) network.table.show(index, from !== "table" && from !== "search");
+  if (network.table) network.table.show(index);
   if (network.charts) network.charts.show(index);
-  if (network.details) showDetails(network, index);
   if (from === "twin") return;
   for (const other of networks) {
     if (other === network) continue;
@@ -50,7 +50,7 @@ function inSight({ graph, panel }, index) {
   return a.top > b.top && a.bottom < b.bottom && a.left > b.left && a.right < b.right && graph.transform().k > 0.4;
 }
 
-function showDetails({ report, findings, details }, index) {
+function showDetails({ report, findings, details, table }, index) {
   const layer = report.layers[index];
   const shapes = (names, list) => names.map((name, i) => `${printable(name)} ${shapeText(list[i])}`).join("\n") || "none";
   const share = (value, total) => (total ? ` (${((100 * value) / total).toFixed(1)} %)` : "");
@@ -68,13 +68,16 @@ function showDetails({ report, findings, details }, index) {
     ["field, stride", layer.receptive_field ? `${pairText(layer.receptive_field)}, ${pairText(layer.stride)}` : "all of the input, or none"],
     ...findings.filter((each) => each.layer === layer.name).map((each) => [`lint: ${each.rule}`, printable(each.message)]),
   ];
-  const frame = d3.select(details);
+  const frame = d3.select(details).attr("hidden", null);
   frame.selectAll("*").remove();
   const head = frame.append("h3");
   head.append("span").attr("class", `dot f-${families.get(layer.type) || "other"}`);
   head.append("span").attr("class", "name").text(printable(layer.name) || "(no name)");
   head.append("small").text(printable(layer.type));
-  const pairs = frame.append("dl").selectAll("div").data(rows).join("div");
+  const button = (text, act) => head.append("button").attr("type", "button").text(text).on("click", act);
+  if (table) button("in table", () => table.reveal(index));
+  button("close", () => (details.hidden = true));
+  const pairs = frame.append("dl").selectAll("div").data(rows).join("div").attr("class", ([name]) => (name.startsWith("lint") ? "whole" : null));
   pairs.append("dt").text(([name]) => name);
   pairs.append("dd").text(([, value]) => value);
 }

@@ -19,7 +19,7 @@ const COLUMNS = [
 
 class TableView {
   constructor(section, report, families, onSelect) {
-    Object.assign(this, { section, report, families, onSelect, sort: COLUMNS[0], down: false, selected: null });
+    Object.assign(this, { section, report, families, onSelect, sort: COLUMNS[0], down: false });
     this.rows = report.layers.map((layer, index) => ({ ...layer, index }));
     this.table = d3.select(section).select("table");
     this.filter = section.querySelector("input");
@@ -42,12 +42,24 @@ class TableView {
     const body = this.table.select("tbody");
     this.lines = body.selectAll("tr").data(this.rows).join("tr").attr("data-row", ({ index }) => index);
     this.lines.on("click", (event, { index }) => this.onSelect(index));
-    const cells = this.lines.selectAll("td").data((row) => COLUMNS.map((column) => ({ row, column }))).join("td");
-    cells.classed("number", ({ column }) => column.number);
-    cells.filter(({ column }) => column.key !== "name").text(({ row, column }) => (column.text || column.of)(row));
-    const names = cells.filter(({ column }) => column.key === "name").attr("class", "name");
-    names.append("span").attr("class", ({ row }) => `dot f-${this.families.get(row.type) || "other"}`);
-    names.append("button").attr("type", "button").attr("class", "link").text(({ row, column }) => column.text(row));
+    this.lines.each((row, i, all) => all[i].append(...COLUMNS.map((column) => this.makeCell(row, column))));
+  }
+
+  // Without d3: there are many thousand of them.
+  makeCell(row, column) {
+    const cell = document.createElement("td");
+    if (column.number) cell.className = "number";
+    const text = (column.text || column.of)(row);
+    if (column.key !== "name") {
+      cell.textContent = text;
+      return cell;
+    }
+    cell.className = "name";
+    const [dot, button] = [document.createElement("span"), document.createElement("button")];
+    dot.className = `dot f-${this.families.get(row.type) || "other"}`;
+    Object.assign(button, { type: "button", className: "link", textContent: text });
+    cell.append(dot, button);
+    return cell;
   }
 
   sortBy(column) {
@@ -60,8 +72,8 @@ class TableView {
   compare = (a, b) => {
     const [x, y] = [this.sort.of(a), this.sort.of(b)];
     if (x === null || y === null) return (x === null) - (y === null) || a.index - b.index;
-    const order = typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x - y;
-    return (this.down ? -order : order) || a.index - b.index;
+    const by = typeof x === "string" ? order(x, y) : x - y;
+    return (this.down ? -by : by) || a.index - b.index;
   };
 
   update() {
@@ -78,10 +90,19 @@ class TableView {
     totals.text((column) => (column.sum ? countText(d3.sum(shown, column.of)) : column.key === "name" ? `${shown.length} of ${this.rows.length} layers` : ""));
   }
 
-  show(index, move = true) {
-    this.selected = index;
-    this.lines.classed("selected", (row) => row.index === index).attr("aria-current", (row) => (row.index === index ? "true" : null));
-    const line = this.section.querySelector(`[data-row="${index}"]`);
-    if (move && line) line.scrollIntoView({ block: "center" });
+  show(index) {
+    const isIt = (row) => row.index === index;
+    this.lines.classed("selected", isIt).attr("aria-current", (row) => (isIt(row) ? "true" : null));
+  }
+
+  // Bring a row into sight, and to the keyboard; filters that hide it are taken back.
+  reveal(index) {
+    const line = this.lines.nodes().find((each) => Number(each.dataset.row) === index);
+    if (line.hidden) {
+      this.filter.value = this.types.value = "";
+      this.update();
+    }
+    line.scrollIntoView({ block: "center" });
+    line.querySelector("button").focus({ preventScroll: true });
   }
 }
