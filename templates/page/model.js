@@ -54,7 +54,7 @@ function connect(model, blob, node, name) {
 
 function addScopes(model) {
   const scopes = new Map([["", model.root]]);
-  for (const node of model.nodes) {
+  model.nodes.forEach((node, index) => {
     const parts = node.name.split("/").slice(0, -1).slice(0, DEEPEST);
     if (scopes.has(node.name)) parts.push(node.name.split("/").at(-1)); // what a block ends on has the block's name
     let parent = model.root;
@@ -63,18 +63,69 @@ function addScopes(model) {
       let scope = scopes.get(path);
       if (!scope) {
         scope = makeScope(path, parent);
+        scope.first = index;
         scopes.set(path, scope);
         parent.children.push(scope);
       }
+      scope.last = index;
       parent = scope;
     }
     node.parent = parent;
     parent.children.push(node);
-  }
+  });
+  dissolveLoops(model);
   dissolveSingles(model.root);
   model.scopes = [...scopes.values()].filter((scope) => scope !== model.root && scope.children.length);
   for (const node of model.nodes) {
     for (let scope = node.parent; scope; scope = scope.parent) scope.layers.push(...node.layers);
+  }
+}
+
+// A scope that the network leaves and enters again would, drawn as one box, be before and after itself: it has no box.
+function dissolveLoops(model) {
+  const scopes = [model.root];
+  while (scopes.length) {
+    const scope = scopes.pop();
+    for (let loop = loopIn(model, scope); loop.length; loop = loopIn(model, scope)) {
+      const widest = d3.greatest(loop, ({ first, last }) => last - first); // it may be what winds around the others
+      scope.children = scope.children.flatMap((child) => (child === widest ? child.children : [child]));
+      for (const child of scope.children) child.parent = scope;
+    }
+    scopes.push(...scope.children.filter((child) => child.kind === "scope"));
+  }
+}
+
+// The scopes among a scope's children that lie on a way from one of the children back to it, or between two such.
+function loopIn(model, scope) {
+  const children = new Set(scope.children);
+  const childOf = (node) => {
+    let each = node;
+    while (each && each.parent !== scope) each = each.parent;
+    return each;
+  };
+  const links = model.edges.map(({ from, to }) => [childOf(from), childOf(to)]).filter(([a, b]) => a && b && a !== b);
+  removeEnds(children, links, 0, 1);
+  removeEnds(children, links, 1, 0);
+  return [...children].filter((child) => child.kind === "scope");
+}
+
+// Take away, again and again, what nothing leads to.
+function removeEnds(children, links, from, to) {
+  const waits = new Map([...children].map((child) => [child, 0]));
+  const next = new Map([...children].map((child) => [child, []]));
+  for (const link of links) {
+    if (!children.has(link[from]) || !children.has(link[to])) continue;
+    waits.set(link[to], waits.get(link[to]) + 1);
+    next.get(link[from]).push(link[to]);
+  }
+  const free = [...children].filter((child) => !waits.get(child));
+  while (free.length) {
+    const child = free.pop();
+    children.delete(child);
+    for (const after of next.get(child)) {
+      waits.set(after, waits.get(after) - 1);
+      if (!waits.get(after)) free.push(after);
+    }
   }
 }
 
