@@ -73,7 +73,7 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the netgen authors",
-    license_expression="BSD-2-Clause",
+    license_expression="BSD-2-Clause AND ISC AND MIT",  # the last two of templates/vendor
     license_files=["LICENSE", "NOTICE", "templates/vendor/*.LICENSE.txt"],
     keywords=["caffe", "prototxt", "caffemodel", "neural network", "code generation", "darknet"],
     classifiers=[
@@ -105,14 +105,7 @@ setup(
     package_data={
         "netgen": ["py.typed", "report.schema.json"],
         "netgen.proto": ["caffe.proto"],
-        "netgen.templates": [
-            "**/*.j2",
-            "page/*.js",
-            "page/*.css",
-            "vendor/*.js",
-            "vendor/*.txt",
-            "vendor/manifest.json",
-        ],
+        "netgen.templates": ["**/*.j2", "page/*", "vendor/*"],
     },
     entry_points={"console_scripts": ["netgen = netgen.cli:main"]},
     cmdclass={"build_py": FreshBuild},

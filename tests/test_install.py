@@ -202,7 +202,7 @@ def test_a_wheel_holds_the_packages_and_nothing_else(wheel: Path, tree: Path) ->
     }
     assert names == files
     assert {"netgen/py.typed", "netgen/proto/caffe.proto", "netgen/nets/peleenet.py"} <= names
-    assert "netgen/templates/net.prototxt.j2" in names
+    assert {"netgen/templates/net.prototxt.j2", "netgen/templates/vendor/d3.min.js"} <= names
 
 
 def test_a_wheel_says_what_it_is(wheel: Path) -> None:
@@ -210,10 +210,10 @@ def test_a_wheel_says_what_it_is(wheel: Path) -> None:
         (about,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(about))
         licences = {Path(name).name for name in archive.namelist() if "/licenses/" in name}
-    assert metadata["License-Expression"] == "BSD-2-Clause"
+    assert metadata["License-Expression"] == "BSD-2-Clause AND ISC AND MIT"
     version = run(sys.executable, "-c", "import netgen; print(netgen.__version__)", cwd=ROOT)
     assert metadata["Version"] == version.strip()
-    assert licences == {"LICENSE", "NOTICE"}
+    assert licences == {"LICENSE", "NOTICE", "d3.LICENSE.txt", "dagre.LICENSE.txt"}
 
 
 def test_a_wheel_of_the_sdist_is_the_wheel_of_the_checkout(wheel: Path, wheel_of_sdist: Path) -> None:
