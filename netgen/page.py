@@ -18,7 +18,7 @@ from markupsafe import Markup
 from netgen._version import __version__
 from netgen.layers.base import text as shape_text
 from netgen.layers.index import TYPES
-from netgen.linting.registry import printable
+from netgen.scalars import printable
 from netgen.templating import folder, render
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def chromium() -> Iterator[Any]:
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
-    options.binary_location = browser
+    options.binary_location = browser or ""
     # Without a sandbox: it does not start for root, nor in most containers. What it opens is ours.
     for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1440,1000", "--hide-scrollbars"):
         options.add_argument(word)
