@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DIRECTIONS = ("TB", "LR")
 FAMILIES = {
     "data": "#d7dce2", "convolution": "#bfdcf7", "inner_product": "#c9d0f8", "pooling": "#c6e8cc",
-    "activation": "#fbdcc4", "arithmetic": "#fbe6d4", "darknet": "#d3dbf6", "normalization": "#f8edb9", "elementwise": "#f3d9ee", "reshaping": "#d9e5e8",
+    "activation": "#fbdcc4", "arithmetic": "#fbe6d4", "normalization": "#f8edb9", "elementwise": "#f3d9ee",
+    "darknet": "#d3dbf6", "reshaping": "#d9e5e8",
     "resizing": "#cdebe8", "reduction": "#dfe3c3", "recurrent": "#dccff5", "loss": "#f7c9c9", "detection": "#fbd0dc",
     "yolo": "#fbd0dc",
 }  # fmt: skip
