@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MAX_PIXELS = 64_000_000
 """The largest image that is read or written: 8,000 x 8,000, which is 192 MB in memory."""
 ORDERS = ("BGR", "RGB")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+"""What is read: Pillow starts other programs for some of the other formats."""
+_MAX_BYTES = 256 * 2**20
 
 
 def pillow(what: str) -> Any:
@@ -36,27 +39,27 @@ def read_image(path: str | os.PathLike[str]) -> Array:
     empty, damaged, no image, or one of over 8 bits a channel.
     """
     name = os.fspath(path)
-    image_module = pillow(f"{name}")
+    image_module = pillow(name)
     try:
         with open(name, "rb") as file:
-            data = file.read()
+            data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise ParseError(name, 0, 0, "the file is empty; give an image")
+    if len(data) > _MAX_BYTES:
+        raise UsageError(f"{name}: the file has more than {_MAX_BYTES >> 20} MiB; scale the image down")
     with warnings.catch_warnings():
         warnings.simplefilter("error", image_module.DecompressionBombWarning)
         warnings.simplefilter("ignore", UserWarning)  # of odd metadata, which does not matter here
         try:
-            return _decoded(image_module.open(io.BytesIO(data)), name)
+            return _decoded(image_module.open(io.BytesIO(data), formats=_FORMATS), name)
         except (image_module.DecompressionBombWarning, image_module.DecompressionBombError):
             raise _too_large(name, "") from None
-        except UsageError:
-            raise
-        except ParseError:
+        except (UsageError, ParseError):
             raise
         except image_module.UnidentifiedImageError:
-            raise ParseError(name, 0, 0, "this is no image that Pillow knows; give a JPEG, PNG or the like") from None
+            raise ParseError(name, 0, 0, f"this is no image of these formats: {', '.join(_FORMATS)}") from None
         except Exception as error:  # decoders raise anything at all over damaged data
             raise ParseError(name, 0, 0, f"the image is damaged: {str(error) or type(error).__name__}") from None
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import netgen
+import netgen.drawing.repeats as repeats_module
 from netgen.cli import main
 from netgen.drawing import dot_text, mermaid_text
 from netgen.drawing.picture import Picture, picture
@@ -62,6 +63,11 @@ def test_a_chain_with_tops_of_its_own_folds_unless_something_reads_between() -> 
     assert [each[:2] for each in arrows(with_reader)][1:4] == [("c", "r"), ("c", "e"), ("r", "e")]
 
 
+def test_what_follows_a_layer_without_weights_keeps_its_box() -> None:
+    net = netgen.Net().input(1, 3, 8, 8).concat(["data", "data"], name="two").relu(name="r", in_place=False)
+    assert boxes(picture(net)) == {"data": ["Input"], "two": ["Concat"], "r": ["ReLU"]}
+
+
 @pytest.mark.parametrize(
     ("name", "times"),
     [
@@ -91,11 +97,20 @@ def test_blocks_that_differ_or_are_read_from_elsewhere_are_no_run() -> None:
     assert repeats(looks, [[], [(0, 0)], [(0, 0)], [(0, 0)], [(3, 0)]]) == []  # side by side, not in a row
 
 
-def test_a_long_chain_is_folded_in_no_time() -> None:
+def test_a_long_chain_is_one_run_and_is_looked_at_once(monkeypatch: Any) -> None:
     net = netgen.Net().input(1, 4, 8, 8)
-    for _ in range(5000):
+    for _ in range(1000):
         net.conv(4, 3)
-    assert picture(net, fold="blocks").runs == (Run(1, 1, 5000),)
+    asked: list[int] = []
+    follow = repeats_module._Search._follow
+
+    def counted(search: Any, start: int, length: int) -> bool:
+        asked.append(start)
+        return follow(search, start, length)
+
+    monkeypatch.setattr(repeats_module._Search, "_follow", counted)
+    assert picture(net, fold="blocks").runs == (Run(1, 1, 1000),)
+    assert 999 <= len(asked) < 4000  # of 64 lengths at every place
 
 
 def test_what_caffe_would_refuse_is_drawn_without_shapes(tmp_path: Path, capsys: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import netgen
 from netgen.cli import main
+from netgen.images import read_image
 from netgen.mosaic import bars, blob_picture, mosaic, tiles, weight_picture
 
 pytest.importorskip("torch")
@@ -129,11 +130,11 @@ def test_preprocessing_is_what_transform_param_says(capsys: Any) -> None:
 def test_a_mean_file_is_subtracted_from_its_middle(capsys: Any) -> None:
     pixels = photo(8, 8)
     small()
-    mean = np.arange(3 * 10 * 12, dtype=np.float32).reshape(3, 10, 12)
+    mean = np.random.default_rng(1).uniform(0, 200, (3, 10, 12)).astype(np.float32)
     netgen.save_mean(mean, "m.binaryproto")
     words = ["n.prototxt", "--weights", "w.npz", "--image", "in.png", "--blob", "data", "-o", "o.png", "--zoom", "1"]
     said(capsys, *words, "--mean", "m.binaryproto")
-    values = pixels[:, :, ::-1].transpose(2, 0, 1).astype(np.float64) - mean[:, 1:9, 2:10]
+    values = pixels[:, :, ::-1].transpose(2, 0, 1).astype(np.float32) - mean[:, 1:9, 2:10]
     np.testing.assert_array_equal(seen("o.png"), grid(values, 2, 1))
     assert said(capsys, *words, "--mean", "no.binaryproto", code=2) == (
         "netgen: no.binaryproto: the mean file is not there; give --mean with numbers such as 104,117,123, or another file\n"
@@ -214,6 +215,7 @@ def test_images_that_cannot_be_used(capsys: Any) -> None:
     small()
     Path("empty.jpg").write_bytes(b"")
     Path("text.png").write_text("no image")
+    Image.new("RGB", (4, 4)).save("program.eps")
     photo(40, 40)
     Path("cut.png").write_bytes(Path("in.png").read_bytes()[:300])
     Image.fromarray(np.zeros((4, 4), np.uint16)).save("deep.png")
@@ -221,17 +223,25 @@ def test_images_that_cannot_be_used(capsys: Any) -> None:
     Image.new("1", (8_100, 8_000)).save("over.png")
     for name, code, reason in [
         ("empty.jpg", 1, "empty.jpg: the file is empty; give an image\n"),
-        ("text.png", 1, "text.png: this is no image that Pillow knows; give a JPEG, PNG or the like\n"),
+        ("text.png", 1, "text.png: this is no image of these formats: JPEG, PNG, BMP, GIF, TIFF, WEBP, PPM\n"),
         ("cut.png", 1, "cut.png: the image is damaged: "),
         ("deep.png", 1, "deep.png: the image has more than 8 bits a channel (mode I;16); convert it to 8\n"),
         ("large.png", 2, "large.png: the image has more than 64,000,000 pixels; scale it down\n"),
         ("over.png", 2, "over.png: the image has more than 64,000,000 pixels, 8,100 x 8,000; scale it down\n"),
+        ("program.eps", 1, "program.eps: this is no image of these formats: "),
         ("none.png", 2, "none.png: cannot be read: No such file or directory\n"),
         (".", 2, ".: cannot be read: Is a directory\n"),
     ]:
         words = ["n.prototxt", "--weights", "w.npz", "--image", name, "--blob", "c", "-o", "o.png"]
         assert f"netgen: {reason}" in said(capsys, *words, code=code)
     assert not Path("o.png").exists()
+
+
+def test_a_file_without_end_is_not_read_to_its_end(monkeypatch: Any) -> None:
+    photo(40, 40)
+    monkeypatch.setattr("netgen.images._MAX_BYTES", 100)
+    with pytest.raises(netgen.UsageError, match=r"in.png: the file has more than 0 MiB; scale the image down"):
+        read_image("in.png")
 
 
 @pytest.mark.parametrize(

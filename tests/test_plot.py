@@ -119,11 +119,11 @@ def test_a_logarithmic_axis_leaves_out_what_it_cannot_show(capsys: Any) -> None:
 
 
 def test_many_points_are_thinned_and_the_front_is_whole() -> None:
-    table(*((i, 1000 + i, 1000 + i, "") for i in range(3 * MOST)), (0, 1, 9999, ""))
+    table(*((i, 1000 + i, 1000 + i, "") for i in range(3 * MOST + 1)), (0, 1, 9999, ""))
     shown = plot(read_sweep("s.csv"))
     assert len(shown.points) < MOST + 3
     assert [(point.x, point.y) for point in shown.points if point.front] == [(1000, 1000), (1, 9999)]
-    assert "15,001 variants, 2 of them on the Pareto front of macs,weights; 3,751 are drawn" in shown.caption
+    assert "15,002 variants, 2 of them on the Pareto front of macs,weights; 3,752 are drawn" in shown.caption
 
 
 def test_what_a_file_says_is_text(capsys: Any) -> None:
