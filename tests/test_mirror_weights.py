@@ -222,6 +222,18 @@ def test_layers_of_one_name_in_two_phases_have_one_set_of_weights(phase: str, sc
         assert torch.equal(mirror.eval()(batch()), plain.eval()(batch()))
 
 
+def test_the_solver_reads_the_training_layers_multipliers() -> None:
+    net = parsed(
+        conv("c", "data", "c", "include { phase: TEST }"),
+        conv("c", "data", "c", "include { phase: TRAIN } param { lr_mult: 0 } param { lr_mult: 2 }"),
+    )
+    for phase in ("TEST", "TRAIN"):
+        mirror = netgen.to_torch(net, phase)
+        assert [group["lr"] for group in mirror.param_groups(0.1)] == [0.2]
+        assert not mirror.caffe_weights().keys() - {"c:0", "c:1"}
+        assert not mirror.get_submodule("c").weight.requires_grad
+
+
 def test_layers_of_one_name_that_cannot_be_one() -> None:
     net = parsed(
         conv("c", "data", "c", "include { phase: TEST }"),

@@ -171,6 +171,8 @@ class Mirror(Weighted):
                 known = self.slots.setdefault(slot.key, slot)
                 if known.module is not module:
                     tie_phases(known, slot)
+                    if phase == "TRAIN":  # whose multipliers are those that the solver reads
+                        self.slots[slot.key] = known._replace(lr_mult=slot.lr_mult, decay_mult=slot.decay_mult)
             if i not in seconds:
                 self._add_as(each.layer.name, module)
 
