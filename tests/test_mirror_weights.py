@@ -222,6 +222,19 @@ def test_layers_of_one_name_in_two_phases_have_one_set_of_weights(phase: str, sc
         assert torch.equal(mirror.eval()(batch()), plain.eval()(batch()))
 
 
+def test_a_pair_that_another_layer_reads_between_in_one_phase() -> None:
+    net = parsed(
+        bn("n", "data", "n"), 'layer { name: "s" type: "Scale" bottom: "n" top: "s" } ',
+        'layer { name: "t" type: "TanH" bottom: "n" top: "t" include { phase: TRAIN } }',
+    )  # fmt: skip
+    for phase in ("TEST", "TRAIN"):
+        mirror = netgen.to_torch(net, phase)
+        mirror.load(mirror.caffe_weights() | {"s:0": np.full(4, 3, np.float32)})
+        for training in (False, True):
+            blobs = mirror.train(training)(batch(), blobs=["n", "s"])
+            assert torch.equal(blobs["s"], 3 * blobs["n"])
+
+
 def test_the_solver_reads_the_training_layers_multipliers() -> None:
     net = parsed(
         conv("c", "data", "c", "include { phase: TEST }"),
