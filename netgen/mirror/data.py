@@ -19,13 +19,16 @@ class Dummies(nn.Module):
         super().__init__()
         self.layer, self.shapes, self.fillers = layer, shapes, fillers
         self.passes = 0
-        for i, values in enumerate(self._filled()):
+        empty = [torch.empty(shape) for shape in shapes]
+        # On the device meta there is nothing to fill.
+        for i, values in enumerate(empty if empty[0].is_meta else self._filled()):
             self.register_buffer(f"top{i}", values, persistent=False)
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:
         """The blobs."""
         tops: list[Tensor] = [getattr(self, f"top{i}") for i in range(len(self.shapes))]
-        if any(filler.get("type", "constant") != "constant" for filler in self.fillers):
+        drawn = any(filler.get("type", "constant") != "constant" for filler in self.fillers)
+        if drawn and not tops[0].is_meta:
             self.passes += 1
             tops = [new.to(top) for new, top in zip(self._filled(), tops, strict=True)]
         return tops[0] if len(tops) == 1 else tuple(tops)
