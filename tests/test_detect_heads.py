@@ -16,7 +16,7 @@ import torch
 
 import netgen
 from netgen.darknet import Head
-from netgen.mirror.detecting import inside
+from netgen.mirror.detecting import _beta, inside
 from netgen.mirror.heads import Found, decode_heads, nms_sort
 from tests.test_yolov3_tiny import darknet_weights
 
@@ -186,6 +186,50 @@ def test_a_box_by_hand() -> None:
     assert found.scores.numpy() == pytest.approx(np.array([[0.49994, 0]]), abs=1e-5)
 
 
+def test_a_region_head_with_background() -> None:
+    """pjreddie's region_layer.c: the softmax takes in the background, which stands in the objectness's place."""
+    values = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0])
+    options = {"softmax": 1, "background": 1}
+    found = decode_heads([head_of("region", options=options)], {"x": values.view(1, 7, 1, 1)}, (64, 64), 0.1)
+    whole = np.exp([1, 2, 3]) / np.exp([1, 2, 3]).sum()
+    assert found.objectness.tolist() == [1]
+    assert found.scores[0].numpy() == pytest.approx(whole[1:])
+    fork = decode_heads([head_of("region", options=options)], {"x": values.view(1, 7, 1, 1)}, (64, 64), 0.1, fork=True)
+    # AlexeyAB's knows no background.
+    assert fork.scores[0].numpy() == pytest.approx(np.exp([2, 3]) / np.exp([2, 3]).sum() / (1 + np.exp(-1)))
+
+
+def test_yolov1_with_softmax() -> None:
+    head = head_of("detection", options={"side": 1, "softmax": 1, "sqrt": 0})
+    values = torch.tensor([[1.0, 2.0, 0.5, 0.25, 0.75, 0.5, 0.125]])
+    found = decode_heads([head], {"x": values}, (64, 64), 0.1)
+    assert found.boxes.tolist() == [[0.25, 0.75, 0.5, 0.125]]
+    assert found.scores[0].numpy() == pytest.approx(np.exp([1, 2]) / np.exp([1, 2]).sum() / 2)
+
+
+def test_the_suppression_that_a_cfg_asks_for() -> None:
+    # AlexeyAB's box.c, diounms_sort: box_diou has 0.6 written in it
+    for options, power in [
+        ({}, None), ({"nms_kind": "default"}, None), ({"nms_kind": "cornersnms", "beta_nms": 0.9}, None),
+        ({"nms_kind": "greedynms", "beta_nms": 0.9}, 0.6), ({"nms_kind": "diounms", "beta_nms": 0.9}, 0.9),
+    ]:  # fmt: skip
+        assert _beta([head_of(), head_of(options=options)]) == power
+    assert _beta([]) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
+@pytest.mark.parametrize("name", cases())
+def test_on_a_gpu(name: str) -> None:
+    made, arrays = case(name)
+    blobs = {head.blob: torch.from_numpy(arrays[f"out:{head.index - 1}"])[None].cuda() for head in made.heads}
+    row = cases()[name]
+    found = decode_heads(made.heads, blobs, size_of(made.net), row["thresh"], fork=row["build"] == "alexey")
+    kept = nms_sort(found, row["nms_thresh"])
+    assert all(each.is_cuda for each in kept)
+    wanted = rows(nms_sort(decoded(name), row["nms_thresh"]))
+    assert near(rows(Found(*(each.cpu() for each in kept))), wanted)
+
+
 def looped(found: Found, threshold: float, beta: float | None) -> Array:
     """Suppression box by box (box.c, do_nms_sort and diounms_sort)."""
     boxes, scores = found.boxes.double().numpy(), found.scores.numpy().copy()
@@ -228,6 +272,7 @@ def test_suppression_box_by_box(beta: float | None) -> None:
         (head_of("region", options={"tree": "9k.tree"}), "scores over a tree of classes are not decoded"),
         (head_of("detection", coords=1, line=9), r"the \[detection\] of line 9: a box needs coords=4, got 1"),
         (head_of(classes=3), r"the yolo head of 'x': reads 8 values of one image, got 7 \(1 x 7 x 1 x 1\); give one"),
+        (head_of(classes=0), "the yolo head of 'x': has no classes, so that no box has a score; give it one"),
         (head_of(anchors=()), "the yolo head of 'x': must have 1 anchors, got 0"),
     ],
 )

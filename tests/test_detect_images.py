@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import netgen
+from netgen.darknet import Head
 from netgen.detection.images import darknet_resize, fitted, opencv_resize, read_pixels
 from netgen.detection.preparation import DARKNET, FORK, MOBILENET_SSD, PELEE, VGG_SSD, Preparation, chosen
 
@@ -68,7 +69,7 @@ def test_darknets_last_row() -> None:
         assert got[:, -1] == pytest.approx(0 if dark else 1, abs=1e-4)
 
 
-@pytest.mark.parametrize(("height", "width"), [(60, 100), (100, 60), (50, 50), (301, 299)])
+@pytest.mark.parametrize(("height", "width"), [(60, 100), (61, 100), (100, 61), (50, 50), (301, 299)])
 def test_letterboxing(height: int, width: int) -> None:
     pixels = picture(height, width)
     got = DARKNET.apply(pixels, 64, 48)
@@ -151,6 +152,8 @@ def test_changes_of_a_family() -> None:
     heads = netgen.heads("yolov3_tiny")
     assert chosen(netgen.Net("x"), heads, None) == DARKNET
     assert chosen(netgen.Net("x"), heads, None, fork=True) == FORK
+    first = Head(1, "detection", 0, "x", None, 2, 4, 1, (), (), {})
+    assert chosen(netgen.Net("x"), [first], None) == FORK  # YOLOv1 saw warped pictures
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ class Detector:
         pixels, UsageError for what cannot be read.
         """
         if _is_prepared(image):
+            if len(image) != 1:
+                raise UsageError(f"a prepared input must be of one image, 1 x C x H x W, got {text(image.shape)}")
             return self._found(np.array(image, np.float32, order="C"), None)
         preparation = self.prepares()
         pixels = read_pixels(image)

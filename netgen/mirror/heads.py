@@ -60,6 +60,8 @@ def decode_heads(
         if head.type not in _DECODERS:
             kinds = ", ".join(_DECODERS)
             raise NetgenError(f"{place(head)}: boxes come from {kinds}, and this is none of them; leave it out")
+        if not head.classes:
+            raise NetgenError(f"{place(head)}: has no classes, so that no box has a score; give it one")
         parts.append(_DECODERS[head.type](head, wide(blobs[head.blob]), Rules(size, threshold, fork)))
     classes = {each.classes for each in heads}
     if len(classes) != 1:
