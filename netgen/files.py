@@ -10,18 +10,23 @@ from typing import BinaryIO
 from netgen.errors import ParseError, UsageError
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file, as UTF-8; other bytes are kept as surrogates. Raises UsageError when it cannot be read."""
-    name = os.fspath(path)
+def read_bytes(name: str, most: int = -1) -> bytes:
+    """What is in a file, ``most`` bytes of it at the most. Raises UsageError when it cannot be read."""
     try:
         with open(name, "rb") as file:
-            data = file.read()
+            return file.read(most)
     except IsADirectoryError:
         raise UsageError(f"{name}: this is a directory; name a file in it") from None
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file, as UTF-8; other bytes are kept as surrogates. Raises UsageError when it cannot be read."""
+    name = os.fspath(path)
+    data = read_bytes(name)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what some shells write
         return data.decode("utf-16", "replace")
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")

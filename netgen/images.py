@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netgen.errors import ParseError, UsageError, needed
-from netgen.files import write_file
+from netgen.files import read_bytes, write_file
 
 if TYPE_CHECKING:
     from netgen.layers.base import Array
@@ -32,19 +32,17 @@ def pillow(what: str) -> Any:
     return Image
 
 
-def read_image(path: str | os.PathLike[str]) -> Array:
-    """An image file as uint8 of shape (H, W, 3), red first, turned as its EXIF says; transparency is dropped.
+def read_image(path: str | os.PathLike[str], *, upright: bool = True) -> Array:
+    """An image file as uint8 of shape (H, W, 3), red first; transparency is dropped.
+
+    It is turned as its EXIF says unless ``upright`` is False.
 
     Raises UsageError where the file cannot be opened or has over ``MAX_PIXELS`` pixels, and ParseError where it is
     empty, damaged, no image, or one of over 8 bits a channel.
     """
     name = os.fspath(path)
     image_module = pillow(name)
-    try:
-        with open(name, "rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    data = read_bytes(name, _MAX_BYTES + 1)
     if not data:
         raise ParseError(name, 0, 0, "the file is empty; give an image")
     if len(data) > _MAX_BYTES:
@@ -53,7 +51,7 @@ def read_image(path: str | os.PathLike[str]) -> Array:
         warnings.simplefilter("error", image_module.DecompressionBombWarning)
         warnings.simplefilter("ignore", UserWarning)  # of odd metadata, which does not matter here
         try:
-            return _decoded(image_module.open(io.BytesIO(data), formats=_FORMATS), name)
+            return pixels_of(image_module.open(io.BytesIO(data), formats=_FORMATS), name, upright=upright)
         except (image_module.DecompressionBombWarning, image_module.DecompressionBombError):
             raise _too_large(name, "") from None
         except (UsageError, ParseError):
@@ -64,7 +62,8 @@ def read_image(path: str | os.PathLike[str]) -> Array:
             raise ParseError(name, 0, 0, f"the image is damaged: {str(error) or type(error).__name__}") from None
 
 
-def _decoded(image: Any, name: str) -> Array:
+def pixels_of(image: Any, name: str, *, upright: bool) -> Array:
+    """What ``read_image`` gives of a Pillow image."""
     from PIL import ImageOps
 
     width, height = image.size
@@ -72,7 +71,7 @@ def _decoded(image: Any, name: str) -> Array:
         raise _too_large(name, f", {width:,} x {height:,}")
     if image.mode.startswith(("I", "F")):
         raise ParseError(name, 0, 0, f"the image has more than 8 bits a channel (mode {image.mode}); convert it to 8")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
+    return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"), np.uint8)
 
 
 def _too_large(name: str, size: str) -> UsageError:

@@ -164,7 +164,7 @@ def test_darknets_files_on_the_command_line(tmp_path: Path, capsys: pytest.Captu
         (("--names", "none"), 2, "none: no such file"),
         (("--device", "tpu9"), 2, "device 'tpu9' cannot be used"),
         (("--image", "none.png"), 2, "none.png: no such file"),
-        (("--image", "yolo.caffemodel"), 1, "yolo.caffemodel: must be an image that Pillow reads, and is none"),
+        (("--image", "yolo.caffemodel"), 1, "yolo.caffemodel: this is no image of these formats: JPEG, PNG"),
         (("--weights", "ssd.caffemodel"), 1, "ssd.caffemodel: the weights do not fit the network: missing: "),
     ],
 )

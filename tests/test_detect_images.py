@@ -194,9 +194,9 @@ def test_pictures_that_are_none(tmp_path: Path) -> None:
     Image.fromarray(picture(50, 50)).save(whole)
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:-2000])
     for name, kind, message in [
-        ("empty.jpg", netgen.NetgenError, "empty.jpg: must be an image, and the file is empty; give a JPEG"),
-        ("text.jpg", netgen.NetgenError, "text.jpg: must be an image that Pillow reads, and is none; give a JPEG"),
-        ("cut.png", netgen.NetgenError, "cut.png: the image is damaged: .*; get a whole one"),
+        ("empty.jpg", netgen.NetgenError, "empty.jpg: the file is empty; give an image"),
+        ("text.jpg", netgen.NetgenError, "text.jpg: this is no image of these formats: JPEG, PNG"),
+        ("cut.png", netgen.NetgenError, "cut.png: the image is damaged: "),
         ("none.png", netgen.UsageError, "none.png: no such file"),
         (".", netgen.UsageError, "this is a directory; name a file in it"),
     ]:
@@ -230,8 +230,8 @@ def test_damaged_pictures_raise_nothing_else(tmp_path: Path) -> None:
 def test_pictures_too_large(tmp_path: Path) -> None:
     # A bilevel PNG of 20,000 x 20,000 has 50 kB, and would be 1.2 GB as bytes.
     for sides, message in [
-        ((20_000, 20_000), "large.png: an image may have 100,000,000 pixels; make it smaller"),
-        ((10_001, 10_000), "large.png: an image may have 100,000,000 pixels, got 10001 x 10000 = 100,010,000; make"),
+        ((20_000, 20_000), "large.png: the image has more than 64,000,000 pixels; scale it down"),
+        ((8_001, 8_000), "large.png: the image has more than 64,000,000 pixels, 8,001 x 8,000; scale it down"),
     ]:
         Image.new("1", sides).save(tmp_path / "large.png")
         with pytest.raises(netgen.NetgenError, match=message):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netgen.errors import NetgenError, UsageError, needed
+from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
+from netgen.images import pillow, pixels_of, read_image
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
@@ -18,26 +18,19 @@ Places = NDArray[np.int32]
 
 _VALUES: Planes = (np.arange(256) / 255.0).astype(np.float32)
 
-MOST_PIXELS = 100_000_000
-"""The largest picture that is read, width times height: beyond it memory runs out before anything is detected."""
 
-
-def read_pixels(image: Any, what: str = "detect") -> Pixels:
+def read_pixels(image: Any) -> Pixels:
     """A picture as H x W x 3 bytes, red first: of a file, of a PIL image, or of such an array.
 
-    Grey becomes three equal channels, transparency is dropped, and a camera's note of how it was held is not followed,
-    as Darknet does it. Raises UsageError for what cannot be opened, NetgenError for what is no picture or has more than
-    MOST_PIXELS; ``what`` is who needs Pillow.
+    Grey becomes three equal channels, and a camera's note of how it was held is not followed, as Darknet does it.
+    Raises as ``netgen.images.read_image`` does, and UsageError for what is no picture.
     """
     if isinstance(image, np.ndarray):
         return _checked_array(image)
-    needed("PIL", "images", what, "pillow")
-    from PIL import Image
-
     if isinstance(image, str | os.PathLike):
-        return _from_file(os.fspath(image))
-    if isinstance(image, Image.Image):
-        return _decoded(image, "the image")
+        return read_image(image, upright=False)
+    if isinstance(image, pillow("the image").Image):
+        return pixels_of(image, "the image", upright=False)
     raise UsageError(f"an image must be a file's name, a PIL image or an array, got {shown(image)}")
 
 
@@ -48,50 +41,7 @@ def _checked_array(array: NDArray[Any]) -> Pixels:
             f"an image as an array must be H x W x 3 of uint8, red first, got {shape} of {array.dtype}; a prepared "
             "input must be 1 x C x H x W of floats"
         )
-    _check_size("the image", array.shape[1], array.shape[0])
     return np.ascontiguousarray(array)
-
-
-def _from_file(name: str) -> Pixels:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with open(name, "rb") as file:
-            if not file.read(1):
-                raise NetgenError(f"{name}: must be an image, and the file is empty; give a JPEG, PNG or the like")
-            file.seek(0)
-            with warnings.catch_warnings():
-                # Pillow warns of large pictures, which have a bound of our own, and of notes that it cannot read.
-                warnings.simplefilter("ignore")
-                return _decoded(Image.open(file), name)
-    except UnidentifiedImageError:
-        raise NetgenError(
-            f"{name}: must be an image that Pillow reads, and is none; give a JPEG, PNG or the like"
-        ) from None
-    except Image.DecompressionBombError as error:
-        raise NetgenError(f"{name}: an image may have {MOST_PIXELS:,} pixels; make it smaller ({error})") from None
-    except IsADirectoryError:
-        raise UsageError(f"{name}: this is a directory; name a file in it") from None
-    except FileNotFoundError:
-        raise UsageError(f"{name}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _decoded(image: Any, name: str) -> Pixels:
-    _check_size(name, *image.size)
-    try:
-        return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a file that is cut off or garbled
-        raise NetgenError(f"{name}: the image is damaged: {error}; get a whole one") from None
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise NetgenError(
-            f"{name}: an image may have {MOST_PIXELS:,} pixels, got {width} x {height} = {width * height:,}; make it "
-            "smaller"
-        )
 
 
 def fitted(width: int, height: int, net_width: int, net_height: int) -> tuple[int, int]:
