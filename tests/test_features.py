@@ -230,7 +230,7 @@ def test_images_that_cannot_be_used(capsys: Any) -> None:
         ("over.png", 2, "over.png: the image has more than 64,000,000 pixels, 8,100 x 8,000; scale it down\n"),
         ("program.eps", 1, "program.eps: this is no image of these formats: "),
         ("none.png", 2, "none.png: no such file\n"),
-        (".", 2, ".: cannot be read: Is a directory\n"),
+        (".", 2, ".: this is a directory; name a file in it\n"),
     ]:
         words = ["n.prototxt", "--weights", "w.npz", "--image", name, "--blob", "c", "-o", "o.png"]
         assert f"netgen: {reason}" in said(capsys, *words, code=code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import emit, named, parser_for, say, source
+from netgen.commands.common import add_source, add_weights, emit, named, parser_for, say, source
 from netgen.errors import UsageError, needed
 from netgen.loading import is_file, is_python
 
@@ -48,9 +48,8 @@ def _parser() -> Any:
         "prepared is what the network's family was trained with, unless you say otherwise, and is told first."
     )
     parser = parser_for("detect SRC [key=value ...]", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .cfg, .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
-    parser.add_argument("--weights", metavar="W", required=True, help="a weights file; with a .cfg a .weights too")
+    add_source(parser)
+    add_weights(parser)
     parser.add_argument("--image", metavar="IN.jpg", required=True, help="the picture")
     parser.add_argument("-o", "--output", metavar="OUT.png", help="the picture to draw the boxes on")
     parser.add_argument("--names", metavar="FILE", help="the names of the classes, one in each line")

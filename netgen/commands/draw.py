@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.commands.common import parser_for, say, source
+from netgen.commands.common import add_source, parser_for, say, source
 from netgen.commands.report import add_state_options, inputs_of
 
 
@@ -18,8 +18,7 @@ def run(words: list[str]) -> int:
         "--fold blocks  and blocks that repeat themselves once, times their number"
     )
     parser = parser_for("draw SRC [key=value ...] -o FILE", description, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    add_source(parser)
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="FILE.svg, .png, .pdf, .dot or .mmd")
     parser.add_argument("--fold", choices=FOLDS, default="chains", help="how much goes into a box, as above")
     parser.add_argument("--direction", type=str.upper, choices=DIRECTIONS, default="TB", help="down (TB) or right (LR)")

@@ -7,7 +7,7 @@ import re
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import parser_for, say, source
+from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_state_options, inputs_of
 from netgen.errors import UsageError, did_you_mean, needed
 from netgen.files import cannot_write
@@ -30,9 +30,8 @@ file says, else 0 and 1, and channels are BGR."""
 def run(words: list[str]) -> int:
     """Write the pictures that the words ask for."""
     parser = parser_for("features SRC [key=value ...]", _DESCRIPTION, command=True)
-    parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
-    parser.add_argument("--weights", metavar="W", required=True, help="a weights file: .caffemodel, .npz, .h5, .pt")
+    add_source(parser)
+    add_weights(parser)
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the .png or the folder to write")
     parser.add_argument("--image", metavar="IN", help="an image file")
     parser.add_argument("--blob", action="append", default=[], metavar="NAME", help="a blob; may be given again")
@@ -107,7 +106,7 @@ def _blobs(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
     arrays = {name: prepared(image, shape, how, size), **_zeros(shapes, name)}
     say(f"note: input {name!r}: {text(shape)}, {how}" + (f", as layer {how.layer!r} says" if how.layer else ""))
     found, notes = run_with_notes(
-        net, arrays, options.weights, "all" if options.all else options.blob, options.phase,
+        net, arrays, weights_for(options.source, options.weights), "all" if options.all else options.blob, options.phase,
         device="cpu", ignore_missing=options.ignore_missing, stages=options.stage, level=options.level,
     )  # fmt: skip
     for note in notes:
@@ -140,7 +139,8 @@ def _filters(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
                 raise UsageError(f"--weights-of: {layers[name]} has no weights in phase {options.phase}")
             near = did_you_mean(name, (each.rpartition(":")[0] for each in expected))
             raise UsageError(f"--weights-of: the net has no layer {name!r}{near}")
-    loaded = load_weights(options.weights, expected)
+    given = weights_for(options.source, options.weights)
+    loaded = load_weights(given, expected) if isinstance(given, str) else given
     wanted = {key: expected[key] for key in keys.values()}
     weights = match_weights(wanted, {key: loaded[key] for key in wanted if key in loaded})
     normalise, gap, zoom = _looks(options)
