@@ -218,6 +218,8 @@ def test_the_table_sorts_and_filters(page: Open, peleenet: netgen.Net) -> None:
     assert tab.one("th[data-column=macs]").get_attribute("aria-sort") == "descending"
     tab.one("th[data-column=macs] button").click()
     assert tab.js(order) == sorted(range(len(rows)), key=lambda i: rows[i]["macs"] or 0)
+    tab.one("th[data-column=type] button").click()
+    assert tab.js(order) == sorted(range(len(rows)), key=lambda i: rows[i]["type"].lower())
     tab.one("th[data-column=index] button").click()
     tab.one(".filters input").send_keys("stage1 conv")
     shown = [i for i, row in enumerate(rows) if "stage1" in row["name"] and row["type"] == "Convolution"]
@@ -238,6 +240,7 @@ def test_table_graph_and_charts_lead_to_each_other(page: Open, peleenet: netgen.
     tab.one("[data-layer='3']").click()
     assert selected(tab) == [3, 3]
     tab.one(".filters input").send_keys("fc")
+    tab.js("window.scrollTo(0, 0)")
     tab.one(".details h3 button:first-of-type").click()
     top, bottom, height = tab.js("(({top, bottom}) => [top, bottom, innerHeight])(a[0].getBoundingClientRect())",
                                  tab.one("[data-row='3']"))  # fmt: skip
@@ -319,7 +322,11 @@ def test_a_difference_moves_together(browser: Any, tmp_path: Path) -> None:
 
 def test_it_prints(page: Open, peleenet: netgen.Net) -> None:
     tab = page(peleenet)
+    frame = "document.querySelector('.graph svg').getAttribute('viewBox')"
+    tab.js(f"addEventListener('beforeprint', () => window.printed = {frame})")
     pdf = base64.b64decode(tab.browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
     assert pdf.startswith(b"%PDF")
     # All of the table is there, not the part that the screen shows.
     assert pdf.count(b"/Type /Page\n") > 5
+    assert tab.js("window.printed.split(' ').map(Number).every((each, i) => i < 2 ? each === 0 : each > 300)")
+    assert tab.js(frame) is None
