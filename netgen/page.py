@@ -170,10 +170,8 @@ def _page(
     template: str, networks: Sequence[dict[str, Any]], marks: Sequence[tuple[int, str, str]], **context: Any
 ) -> str:
     libraries = vendored()
-    scripts = [_script(library.script) for library in libraries]
-    scripts.append(
-        _script('(() => {\n"use strict";\n' + "\n".join(_ours(f"{name}.js") for name in SCRIPTS) + "})();\n")
-    )
+    scripts = [Markup(library.script) for library in libraries]
+    scripts.append(Markup('(() => {\n"use strict";\n' + "\n".join(_ours(f"{name}.js") for name in SCRIPTS) + "})();\n"))
     return render(
         template, None, version=__version__, libraries=libraries, scripts=scripts, style=Markup(_ours("page.css")),
         script_hashes=Markup(" ".join(f"'sha256-{_hash(each)}'" for each in scripts)),
@@ -191,10 +189,6 @@ def _data(value: Any) -> Markup:
     """JSON as the text of a script element, which ends at the first ``</``, whatever is quoted around it."""
     text = json.dumps(value, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _script(text: str) -> Markup:
-    return Markup(text)
 
 
 def _hash(script: str) -> str:

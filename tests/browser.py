@@ -22,6 +22,8 @@ def chromium() -> Iterator[Any]:
         pytest.skip("no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)")
     if not named:
         pytest.importorskip("selenium")
+    assert driver, f"NETGEN_BROWSER is {named}, and there is no chromedriver"
+    assert browser
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

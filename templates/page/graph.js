@@ -171,12 +171,15 @@ class GraphView {
     return d3.zoomTransform(this.svg.node());
   }
 
-  // From the top, as wide as fits, and large enough to read.
+  // From the top, as wide as fits, and large enough to read; where that is not all, with the first layers in the middle.
   start() {
     const { width, height } = this.svg.node().getBoundingClientRect();
     const whole = Math.min(width / this.drawing.width, height / this.drawing.height);
     const k = Math.min(1, Math.max(whole, Math.min(1, Math.max(0.55, width / this.drawing.width))));
-    this.zoom.transform(this.svg, d3.zoomIdentity.translate((width - k * this.drawing.width) / 2, 4).scale(k));
+    const first = this.model.nodes.find(({ before }) => before.length);
+    const place = first && this.drawing.items.find(({ item, open }) => !open && ancestors(first).includes(item));
+    const middle = place && k * this.drawing.width > width ? place.x + place.width / 2 : this.drawing.width / 2;
+    this.zoom.transform(this.svg, d3.zoomIdentity.translate(width / 2 - k * middle, 4).scale(k));
   }
 
   fit() {

@@ -108,7 +108,7 @@ function portOn(inside, place, port, left, top, side) {
 function sizeOf(model, item) {
   if (item.kind === "scope") return { width: Math.max(150, 56 + NAME_WIDTH * titleOf(item).length), height: 48 };
   const rows = rowsOf(model, item);
-  const width = Math.max(...rows.map(({ name, type }) => 34 + NAME_WIDTH * [...name].length + TYPE_WIDTH * [...type].length));
+  const width = Math.max(...rows.map(({ name, type }) => 40 + NAME_WIDTH * [...name].length + TYPE_WIDTH * [...type].length));
   return { width: Math.max(116, Math.ceil(width)), height: HEAD + ROW * (rows.length - 1) + (rows.length > 1 ? 6 : 0) };
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -35,6 +36,9 @@ def main(words: list[str] | None = None) -> int:
         for name in wrong:
             print(f"{name}: missing, or not what the manifest says; run {HERE.name}/fetch.py", file=sys.stderr)
         return int(bool(wrong))
+    if shutil.which("npm") is None:
+        print("npm is missing: install Node.js, or take the files as they are", file=sys.stderr)
+        return 1
     fetched = [(file, data) for row in rows for file, data in _fetch(row)]
     for file, data in fetched:
         if options.pin:
