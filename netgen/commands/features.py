@@ -106,7 +106,8 @@ def _blobs(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
     arrays = {name: prepared(image, shape, how, size), **_zeros(shapes, name)}
     say(f"note: input {name!r}: {text(shape)}, {how}" + (f", as layer {how.layer!r} says" if how.layer else ""))
     found, notes = run_with_notes(
-        net, arrays, weights_for(options.source, options.weights), "all" if options.all else options.blob, options.phase,
+        net, arrays, weights_for(options.source, options.weights),
+        "all" if options.all else options.blob, options.phase,
         device="cpu", ignore_missing=options.ignore_missing, stages=options.stage, level=options.level,
     )  # fmt: skip
     for note in notes:
