@@ -17,9 +17,9 @@ def run(smoke: bool) -> None:
     axes = (
         ["growth_rate=8:30:2", "size=192:320:32"]
         if smoke
-        else ["growth_rate=8:126:2", "size=160:384:32", "classes=100,1000"]
+        else ["growth_rate=8:126:2", "size=160:384:32", "classes=10,100,1000"]
     )
-    count = 60 if smoke else 960
+    count = 60 if smoke else 1440
     print(f"sweep of {count} variants of PeleeNet, 482 layers each, start and end included:")
     best: dict[int, tuple[float, float]] = {}
     for _ in range(1 if smoke else RUNS):
