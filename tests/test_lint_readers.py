@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -104,6 +105,7 @@ CASES: list[tuple[Callable[[Net], Net], str, str]] = [
     (lambda net: boxes(net, 2), "consumers-refuse", "OpenCV 4.14 refuses a PriorBox without variance; write it out"),
     (lambda net: net.yolo_detection_output(num_classes=2), "consumers-refuse", "OpenCV 4.14, MNN 3.6.1, OpenVINO's mo"),
     (lambda net: net.yolov3_detection_output(num_classes=2, mask_group_num=1), "consumers-refuse", "OpenCV 4.14, MNN"),
+    (lambda net: net.inner_product(num_output=3, transpose=True), "consumers-differ", "OpenCV 4.14 ignores transpose"),
     (lambda net: net.layer("Scale", top="s"), "consumers-refuse", "refuses a Scale that does not work in place"),
 ]  # fmt: skip
 
@@ -136,6 +138,20 @@ def test_opencv_does_what_is_said_of_it() -> None:
     head = Net().input(1, 35, 2, 2)
     with pytest.raises(cv2.error, match='of type "YoloDetectionOutput"'):
         opencv(head.yolo_detection_output(num_classes=2, num_box=5, biases=[1.0] * 10))
+
+
+def test_opencv_ignores_transpose(tmp_path: Path) -> None:
+    made = Net().input(1, 4, 1, 1).inner_product(name="i", num_output=4, transpose=True, bias_term=False)
+    weights = {"i:0": np.arange(16, dtype=np.float32).reshape(4, 4)}
+    made.save(tmp_path / "n.prototxt")
+    netgen.save_weights(weights, tmp_path / "n.caffemodel", made)
+    reader = cv2.dnn.readNetFromCaffe(str(tmp_path / "n.prototxt"), str(tmp_path / "n.caffemodel"))
+    reader.setInput(np.array([1, 2, 3, 4], np.float32).reshape(1, 4, 1, 1))
+    assert (
+        reader.forward().tolist()
+        == [(weights["i:0"] @ [1, 2, 3, 4]).tolist()]
+        != [([1, 2, 3, 4] @ weights["i:0"]).tolist()]
+    )
 
 
 def test_consumers_eltwise() -> None:

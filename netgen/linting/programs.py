@@ -80,6 +80,10 @@ CASES = (
     ),
     Case("Mish HardSwish", "MNN OpenVINO caffe2onnx X2Paddle MMdnn", home=_FORKS),
     Case("ELU", "caffe2onnx X2Paddle"),
+    Case(
+        "InnerProduct", differs="OpenCV 4.14 ignores transpose, and multiplies with the weights as if they were not",
+        when=lambda site: site.fields["transpose"], way_out="leave it out and transpose the weights",
+    ),
     Case("PReLU", "caffe2onnx"),
     Case("Power Slice Reshape", "MMdnn"),
     Case(
