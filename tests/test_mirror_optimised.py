@@ -132,3 +132,16 @@ def test_on_a_gpu(half: bool) -> None:
     for _ in range(2):
         got = fast(image(2, 3, 33, 33).cuda()).cpu()
         assert (got - expected).abs().max() <= (1e-2 if half else 1e-4) * expected.abs().max()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_windows_in_other_types(kind: torch.dtype) -> None:
+    # A window beyond the image (k1 s2) and one that overhangs: both are padded with what no maximum is below.
+    net = netgen.Net().input(1, 2, 8, 8).pool(1, 2, name="beyond").pool(3, 2, name="over")
+    net.at("data").layer("Pooling", name="mask", top=["m", "at"], kernel_size=2, stride=2)
+    data = image(1, 2, 8, 8).to(kind)
+    found = netgen.to_torch(net).to(kind)(data)
+    assert {blob.dtype for blob in found.values()} == {kind}
+    expected = netgen.to_torch(net)(data.float())
+    assert torch.equal(found["at"].float(), expected["at"])
+    assert torch.equal(found["m"].float(), expected["m"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from netgen.mirror.pooling import LOWEST
+from netgen.mirror.pooling import lowest
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
@@ -51,7 +51,7 @@ def windows(
     for size, step, out in zip(bottom.shape[2:], stride, sizes, strict=True):
         sides.append((before, max(0, (out - 1) * step - before + kernel - size)))
     (top, below), (left, right) = sides
-    padded = functional.pad(bottom, (left, right, top, below), value=LOWEST if pool == "MAX" else 0.0)
+    padded = functional.pad(bottom, (left, right, top, below), value=lowest(bottom) if pool == "MAX" else 0.0)
     padded = padded[:, :, : (sizes[0] - 1) * stride[0] + kernel, : (sizes[1] - 1) * stride[1] + kernel]
     if pool == "MAX":
         return functional.max_pool2d(padded, kernel, stride)

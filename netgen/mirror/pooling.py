@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from netgen.layers.base import Shape
     from netgen.layers.pooling import Pair
 
-LOWEST = -torch.finfo(torch.float32).max
+
+def lowest(bottom: Tensor) -> float:
+    """What Caffe begins a maximum with, -FLT_MAX, or the least value of a smaller type than float."""
+    return max(torch.finfo(torch.float32).min, torch.finfo(bottom.dtype).min)
 
 
 class Pooling(nn.Module):
@@ -69,7 +72,7 @@ class Pooling(nn.Module):
         for ceil in (False, True):
             if self._as_torch(bottom.shape[2:], kernel, sizes, ceil=ceil):
                 return functional.max_pool2d(bottom, kernel, self.stride, self.pad, ceil_mode=ceil)
-        return functional.max_pool2d(self._padded(bottom, kernel, sizes, LOWEST), kernel, self.stride)
+        return functional.max_pool2d(self._padded(bottom, kernel, sizes, lowest(bottom)), kernel, self.stride)
 
     def _mean(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
         if kernel == bottom.shape[2:] and tuple(sizes) == (1, 1) and self.pad == (0, 0):
@@ -85,10 +88,10 @@ class Pooling(nn.Module):
         return sums / torch.outer(*(sums.new_tensor(span) for span in spans))
 
     def _positions(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-        padded = self._padded(bottom, kernel, sizes, LOWEST)
+        padded = self._padded(bottom, kernel, sizes, lowest(bottom))
         values, flat = functional.max_pool2d(padded, kernel, self.stride, return_indices=True)
         rows, columns = flat // padded.shape[3] - self.pad[0], flat % padded.shape[3] - self.pad[1]
-        places = torch.where(values > LOWEST, rows * bottom.shape[3] + columns, -1)
+        places = torch.where(values > lowest(bottom), rows * bottom.shape[3] + columns, -1)
         return values, places.to(values.dtype)
 
     def _stochastic(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
@@ -130,7 +133,8 @@ class Pooling(nn.Module):
 
 def _finite(bottom: Tensor) -> Tensor:
     """The values as Caffe compares them with -FLT_MAX: nothing below it, and NaN never above."""
-    return torch.nan_to_num(bottom, nan=LOWEST, posinf=torch.inf, neginf=LOWEST)
+    least = lowest(bottom)
+    return torch.nan_to_num(bottom, nan=least, posinf=torch.inf, neginf=least)
 
 
 class Pyramid(nn.Module):
