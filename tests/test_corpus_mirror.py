@@ -19,7 +19,7 @@ Case = tuple[str, netgen.Net, str, dict[str, tuple[int, ...]] | None]
 
 @pytest.fixture(autouse=True)
 def _no_pass_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "_run", lambda *_, **__: (0.0, 1, None, ()))
+    monkeypatch.setattr(checking, "_timed", lambda found, *_, **__: found)
 
 
 def shaped(paths: Sequence[Path]) -> Iterator[Case]:
