@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from netgen.cli import main
+
+if TYPE_CHECKING:
+    from tests.sweeps import Run
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +34,17 @@ def _one_thread() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run_sweep(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a sweep in an empty folder; gives exit code and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = main(["sweep", *words])
+        out, err = capfd.readouterr()
+        assert out == ""
+        return code, err
+
+    return run

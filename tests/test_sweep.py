@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import netgen
-from netgen.cli import main
 from netgen.sweeping import progress
+from tests.sweeps import Run, rows_of
 
-Run = Callable[..., tuple[int, str]]
 SMALL = ("size=64", "layers=1/1,2", "bottleneck_widths=1/1,1", "growth_rate=7:16:1")
 
 
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a sweep in an empty folder; gives exit code and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str]:
-        code = main(["sweep", *words])
-        out, err = capfd.readouterr()
-        assert out == ""
-        return code, err
-
-    return run
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_every_variant_has_a_row_with_its_totals(run: Run, tmp_path: Path) -> None:
-    code, err = run("peleenet", *SMALL, "-o", "out.csv")
+def test_every_variant_has_a_row_with_its_totals(run_sweep: Run, tmp_path: Path) -> None:
+    code, err = run_sweep("peleenet", *SMALL, "-o", "out.csv")
     wrong = "peleenet: growth_rate must be an even number of 2 or more, got 7"
     mismatch = "peleenet: bottleneck_widths must have 1 item, one for each stage, got 2"
     assert (code, err) == (0, f"note: 30 of 40 variants could not be built, the first because: {wrong}\n")
@@ -64,13 +42,13 @@ def test_every_variant_has_a_row_with_its_totals(run: Run, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_several_processes_give_the_same_file(run: Run, tmp_path: Path) -> None:
+def test_several_processes_give_the_same_file(run_sweep: Run, tmp_path: Path) -> None:
     for processes in ("1", "2"):
-        assert run("peleenet", *SMALL, "-o", f"{processes}.csv", "--processes", processes)[0] == 0
+        assert run_sweep("peleenet", *SMALL, "-o", f"{processes}.csv", "--processes", processes)[0] == 0
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
-def test_the_formats_hold_the_same(run: Run, tmp_path: Path) -> None:
+def test_the_formats_hold_the_same(run_sweep: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     words = (
         "peleenet",
@@ -82,7 +60,7 @@ def test_the_formats_hold_the_same(run: Run, tmp_path: Path) -> None:
         "eps=1e-5",
     )
     for ending in ("csv", "json", "parquet"):
-        assert run(*words, "-o", f"out.{ending}")[0] == 0
+        assert run_sweep(*words, "-o", f"out.{ending}")[0] == 0
     rows = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     table = parquet.read_table(tmp_path / "out.parquet")
     assert rows[4]["size"] == [96, 64]
@@ -104,31 +82,31 @@ def cell(value: Any) -> str:
     return "" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def test_an_empty_choice_is_an_empty_file(run: Run, tmp_path: Path) -> None:
+def test_an_empty_choice_is_an_empty_file(run_sweep: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for ending in ("csv", "json", "parquet"):
-        assert run("peleenet", "size=64", "-o", f"out.{ending}", "--where", "macs < 0") == (0, "")
+        assert run_sweep("peleenet", "size=64", "-o", f"out.{ending}", "--where", "macs < 0") == (0, "")
     assert rows_of(tmp_path / "out.csv") == []
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == []
     assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
 
 
-def test_a_choice_of_variants(run: Run, tmp_path: Path) -> None:
+def test_a_choice_of_variants(run_sweep: Run, tmp_path: Path) -> None:
     words = ("peleenet", "size=64,96,128", "growth_rate=8,9,16,32", "layers=1", "bottleneck_widths=1")
-    run(*words, "-o", "all.json")
+    run_sweep(*words, "-o", "all.json")
     everything = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     built = [row for row in everything if not row["error"]]
-    code, err = run(*words, "-o", "some.json", "--where", "macs < 12e6 and net_layers > 3")
+    code, err = run_sweep(*words, "-o", "some.json", "--where", "macs < 12e6 and net_layers > 3")
     some = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
     assert some == [row for row in built if row["macs"] < 12e6]
     assert 0 < len(some) < len(built)
     assert (code, err.partition(",")[0]) == (0, "note: 3 of 12 variants could not be built")
-    run(*words, "-o", "failed.json", "--where", "error and size > 64")
+    run_sweep(*words, "-o", "failed.json", "--where", "error and size > 64")
     assert len(json.loads((tmp_path / "failed.json").read_text(encoding="utf-8"))) == 2
-    run(*words, "-o", "front.json", "--pareto", "macs,max:weights", "--where", "size > 64")
+    run_sweep(*words, "-o", "front.json", "--pareto", "macs,max:weights", "--where", "size > 64")
     front = json.loads((tmp_path / "front.json").read_text(encoding="utf-8"))
     assert [(row["size"], row["growth_rate"]) for row in front] == [(96, 8), (96, 16), (96, 32)]
-    run(*words[:1], "size=128,96,64", *words[2:], "-o", "least.json", "--pareto", "macs")
+    run_sweep(*words[:1], "size=128,96,64", *words[2:], "-o", "least.json", "--pareto", "macs")
     (least,) = json.loads((tmp_path / "least.json").read_text(encoding="utf-8"))
     assert least == built[0]
 
@@ -153,9 +131,9 @@ def own(width: int = 3, mode: str = "a") -> netgen.Net:
 """
 
 
-def test_what_goes_wrong_in_a_py_file_is_a_row(run: Run, tmp_path: Path) -> None:
+def test_what_goes_wrong_in_a_py_file_is_a_row(run_sweep: Run, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
-    code, err = run(
+    code, err = run_sweep(
         "own.py:own", "width=1:12", "mode=a,b", "-o", "own.csv", "--processes", "2", "--where", "weights > 9 or error"
     )
     assert code == 0
@@ -190,25 +168,25 @@ def test_what_goes_wrong_in_a_py_file_is_a_row(run: Run, tmp_path: Path) -> None
         (["peleenet", "pool=MAX", "-o", "a.csv", "--pareto", "pool"], 2, "--pareto pool: pool must be a number, got 'MAX'"),
     ],
 )  # fmt: skip
-def test_refusals_leave_nothing(words: list[str], code: int, message: str, run: Run, tmp_path: Path) -> None:
-    assert run(*words) == (code, f"netgen: {message}\n")
+def test_refusals_leave_nothing(words: list[str], code: int, message: str, run_sweep: Run, tmp_path: Path) -> None:
+    assert run_sweep(*words) == (code, f"netgen: {message}\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parquet_without_pyarrow(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_pyarrow(run_sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netgen.sweeping.tables.find_spec", lambda _: None)
-    assert run("peleenet", "size=64", "-o", "a.parquet") == (2, (
+    assert run_sweep("peleenet", "size=64", "-o", "a.parquet") == (2, (
         "netgen: a.parquet: Parquet needs the package pyarrow: pip install 'netgen[parquet]'; or write a .csv\n"
     ))  # fmt: skip
 
 
-def test_how_far_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_it_is(run_sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS", 0.0)
-    _, err = run("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
+    _, err = run_sweep("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
     assert [line.partition(",")[0] for line in err.splitlines()] == ["1 of 2 variants", "2 of 2 variants"]
     assert err.endswith(" a second\n")
     pytest.importorskip("tqdm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    _, err = run("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
+    _, err = run_sweep("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
     assert "100%" in err
     assert "2/2" in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -10,38 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from netgen.cli import main
 from netgen.sweeping import pool
+from tests.sweeps import Run, rows_of
 
-Run = Callable[..., tuple[int, str]]
 ROOT = Path(__file__).parent.parent
 LONG = ("peleenet", "growth_rate=8:64:2", "size=160:352:32", "-o", "long.csv")
 ENDLESS = ("peleenet", "growth_rate=8:64:2", "size=160:3232:32", "-o", "long.csv")
 """So long that a test interrupts it before it ends, whatever else it does meanwhile."""
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a sweep in an empty folder; gives exit code and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str]:
-        code = main(["sweep", *words])
-        out, err = capfd.readouterr()
-        assert out == ""
-        return code, err
-
-    return run
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
@@ -59,7 +37,7 @@ def wait_for_more(part: Path, lines: int, process: subprocess.Popen[str]) -> Non
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes: str, run: Run) -> None:
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes: str, run_sweep: Run) -> None:
     part = tmp_path / "long.csv.part"
     done: list[int] = []
     for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -81,7 +59,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, processes
     assert done == sorted(set(done))
     with part.open("ab") as file:
         file.write(b'{"stop":400,"kept":[[23')  # a line cut short, as a kill may leave one
-    assert run(*LONG) == (0, "")
+    assert run_sweep(*LONG) == (0, "")
     assert not part.exists()
     rows = rows_of(tmp_path / "long.csv")
     assert [(row["growth_rate"], row["size"]) for row in rows] == [
@@ -103,7 +81,7 @@ def test_an_interruption_at_the_start_shows_no_traceback(tmp_path: Path) -> None
         (tmp_path / "long.csv.part").unlink(missing_ok=True)
 
 
-def test_what_is_done_is_not_done_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_done_is_not_done_again(run_sweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
         "own.py",
         "width=1:40",
@@ -124,10 +102,10 @@ def test_what_is_done_is_not_done_again(run: Run, tmp_path: Path, monkeypatch: p
         "    return netgen.Net().input(1, 3, 8, 8).conv(width)\n"
     )
     monkeypatch.setattr(pool, "_LARGEST", 4)
-    code, err = run(*words)
+    code, err = run_sweep(*words)
     assert (code, err) == (130, "interrupted at 28 of 40 variants, kept in own.csv.part; run it again to go on\n")
     (tmp_path / "go").touch()
-    assert run(*words) == (0, "")
+    assert run_sweep(*words) == (0, "")
     assert (tmp_path / "seen").read_text().split() == [str(width) for width in [*range(1, 31), *range(29, 41)]]
     assert [int(row["width"]) for row in rows_of(tmp_path / "own.csv")] == list(range(3, 40, 3))
 
@@ -144,42 +122,42 @@ def test_a_full_disk_is_said_and_what_is_done_stays(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path / "long.csv")) == 203
 
 
-def test_another_sweep_is_not_gone_on_with(run: Run, tmp_path: Path) -> None:
+def test_another_sweep_is_not_gone_on_with(run_sweep: Run, tmp_path: Path) -> None:
     with start(tmp_path, *ENDLESS, "--processes", "1") as process:
         wait_for_more(tmp_path / "long.csv.part", 2, process)
-        in_use = run(*ENDLESS)
+        in_use = run_sweep(*ENDLESS)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
     assert in_use == (2, "netgen: long.csv.part: another sweep is writing it; wait for it, or stop it\n")
     kept = (tmp_path / "long.csv.part").read_bytes()
-    assert run("peleenet", "growth_rate=8", "-o", "long.csv") == (2, (
+    assert run_sweep("peleenet", "growth_rate=8", "-o", "long.csv") == (2, (
         "netgen: long.csv.part: holds another sweep, parameters 'growth_rate=8:64:2 size=160:3232:32' there, "
         "'growth_rate=8' here; go on with that one, delete the file, or write to another -o FILE\n"
     ))  # fmt: skip
-    assert run(*ENDLESS, "--where", "macs < 3")[1].startswith(
+    assert run_sweep(*ENDLESS, "--where", "macs < 3")[1].startswith(
         "netgen: long.csv.part: holds another sweep, where '' there, 'macs < 3' here; "
     )
     assert (tmp_path / "long.csv.part").read_bytes() == kept
     lines = kept.splitlines(keepends=True)
     (tmp_path / "long.csv.part").write_bytes(b"".join([*lines[:1], lines[1][9:], *lines[2:]]))
-    assert run(*ENDLESS) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
+    assert run_sweep(*ENDLESS) == (2, "netgen: long.csv.part:2: this line is damaged; delete the file to begin anew\n")
     (tmp_path / "long.csv.part").write_text("my notes\n")
-    assert run(*ENDLESS) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
+    assert run_sweep(*ENDLESS) == (2, "netgen: long.csv.part: this is not what a sweep leaves behind; move it away\n")
     assert (tmp_path / "long.csv.part").read_text() == "my notes\n"
 
 
-def test_a_py_file_that_changed_is_another_sweep(run: Run, tmp_path: Path) -> None:
+def test_a_py_file_that_changed_is_another_sweep(run_sweep: Run, tmp_path: Path) -> None:
     own = "import netgen\ndef own(width: int):\n    {}\n    return netgen.Net().input(1, 3, 8, 8).conv(width)\n"
     (tmp_path / "own.py").write_text(own.format("if width == 9:\n        raise KeyboardInterrupt"))
-    assert run("own.py", "width=1:12", "-o", "own.csv", "--processes", "1")[0] == 130
+    assert run_sweep("own.py", "width=1:12", "-o", "own.csv", "--processes", "1")[0] == 130
     (tmp_path / "own.py").write_text(own.format("width += 1"))
-    code, err = run("own.py", "width=1:12", "-o", "own.csv", "--processes", "1")
+    code, err = run_sweep("own.py", "width=1:12", "-o", "own.csv", "--processes", "1")
     assert code == 2
     assert err.startswith("netgen: own.csv.part: holds another sweep, content '")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interruption_that_python_drops_is_not_lost(run: Run, tmp_path: Path) -> None:
+def test_an_interruption_that_python_drops_is_not_lost(run_sweep: Run, tmp_path: Path) -> None:
     # An exception in a callback for an object that is gone is printed and dropped.
     own = """import netgen, os, signal, weakref
 class Gone: pass
@@ -191,6 +169,6 @@ def own(width: int):
     return netgen.Net().input(1, 3, 8, 8).conv(width)
 """
     (tmp_path / "own.py").write_text(own)
-    code, err = run("own.py", "width=1:400", "-o", "own.csv", "--processes", "1")
+    code, err = run_sweep("own.py", "width=1:400", "-o", "own.csv", "--processes", "1")
     assert code == 130
     assert re.search(r"interrupted at \d+ of 400 variants, kept in own.csv.part", err)
