@@ -13,6 +13,7 @@ import pytest
 
 import netgen
 from netgen.cli import main
+from netgen.darknet.export import exported
 
 SHARED = os.environ.get("NETGEN_SHARED")
 FOLDER = Path(SHARED or "") / "truth/darknet/forward"
@@ -210,3 +211,9 @@ def test_export_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     )
     assert [layer.type for layer in netgen.load(tmp_path / "new.cfg").layers] == ["Input", "BatchNorm", "Scale"]
     assert main(["export", str(path)]) == 2
+
+
+def test_a_pooling_that_a_crop_cuts_is_one_section() -> None:
+    types = [section.type for section in exported(netgen.build("yolov3_tiny"), None).sections]
+    assert types.count("maxpool") == 6
+    assert types[-1] == "convolutional"

@@ -36,13 +36,14 @@ def pooling(export: Export, shaped: ShapedLayer) -> None:
 
 def crop(export: Export, shaped: ShapedLayer) -> None:
     """The windows of a Pooling that a Crop leaves."""
-    blob, window = shaped.layer.bottoms[0], export.later.get(shaped.layer.bottoms[0])
+    window = export.later.get(shaped.layer.bottoms[0])
     if not isinstance(window, Window) or shaped.kind.fields["axis"] not in (2, -2):
         raise NetgenError("Darknet crops its input alone; behind a Pooling a Crop of height and width is its padding")
     offsets = shaped.kind.fields["offset"] or (0,)
     first = (window.first[0] + offsets[0], window.first[1] + offsets[-1])
     export.later[shaped.layer.tops[0]] = window._replace(first=first, outs=_sides(shaped.tops[0]))
-    export.readers[blob] -= 1
+    if shaped.layer.bottoms[1] == window.source:  # which only says the size
+        export.readers[window.source] -= 1
 
 
 def slice_(export: Export, shaped: ShapedLayer) -> None:
