@@ -32,6 +32,14 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
+def is_same_file(one: str, other: str) -> bool:
+    """Whether two names are of one file that is there."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
 def text_of(name: str) -> str:
     """The text of a prototxt file. Raises UsageError when it cannot be read, ParseError when it is no text."""
     text = read_text(name)

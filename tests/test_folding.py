@@ -233,3 +233,20 @@ def test_values_that_are_none(
         "folded 2 layers into those before them",
     ]
     assert np.isnan(netgen.load_weights("f.caffemodel")["c:0"]).sum() == 4 * 9
+
+
+def test_the_files_that_are_read_are_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = net_of(conv(), BN)
+    net.save("n.prototxt")
+    netgen.save_weights(drawn(net), "n.caffemodel", net)
+    before = Path("n.caffemodel").read_bytes()
+    for prefix in ("n", "./n", "n.prototxt"):
+        assert main(["fold", "n.prototxt", "--weights", "n.caffemodel", "-o", prefix]) == 2
+        rule = "would replace n.prototxt, which is read here; choose another PREFIX\n"
+        assert capsys.readouterr().err.endswith(rule)
+    assert Path("n.caffemodel").read_bytes() == before
+    assert main(["fold", "n.prototxt", "--weights", "n.caffemodel", "-o", "m.prototxt"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"n.prototxt", "n.caffemodel", "m.prototxt", "m.caffemodel"}

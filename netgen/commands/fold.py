@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_input_option, inputs_of
-from netgen.errors import NetgenError
+from netgen.errors import NetgenError, UsageError
+from netgen.files import is_same_file
 
 
 def run(words: list[str]) -> int:
@@ -19,6 +22,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="the files' names without endings")
     add_input_option(parser)
     options = parser.parse_intermixed_args(words)
+    prefix = _prefix(options)
     net = source(options.source, options.parameters)
     inputs = inputs_of(options.input, net)
     from netgen.files import write_file
@@ -36,11 +40,20 @@ def run(words: list[str]) -> int:
         found = fold(net, loaded, inputs)
     except NetgenError as error:
         raise NetgenError(f"{options.weights}: {error}") from None
-    save_weights(found.weights, f"{options.output}.caffemodel", found.net)
-    write_file(f"{options.output}.prototxt", write(found.net))
+    save_weights(found.weights, f"{prefix}.caffemodel", found.net)
+    write_file(f"{prefix}.prototxt", write(found.net))
     for note in notes:
         say(f"note: {options.weights}: {note}")
     say(f"folded {len(found.folded)} layers into those before them")
     for name, why in found.kept.items():
         say(f"note: layer {name!r} stays: {why}")
     return 0
+
+
+def _prefix(options: Namespace) -> str:
+    """What the new files' names begin with; raises UsageError where they are those that are read."""
+    prefix: str = options.output.removesuffix(".prototxt").removesuffix(".caffemodel")
+    for read in (options.source, options.weights):
+        if any(is_same_file(read, f"{prefix}{ending}") for ending in (".prototxt", ".caffemodel")):
+            raise UsageError(f"-o: {prefix} would replace {read}, which is read here; choose another PREFIX")
+    return prefix
