@@ -12,7 +12,7 @@ from netgen.layers.base import text
 if TYPE_CHECKING:
     from netgen.layers.base import Array
 
-TOLERANCE = 1e-4
+_FIRST, _SECOND = "only the first file has it", "only the second file has it"
 
 
 class Difference(NamedTuple):
@@ -28,6 +28,11 @@ class Difference(NamedTuple):
     fault: str
     """Why the arrays cannot be compared; "" where they can."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether only one of the two sets has it."""
+        return self.fault in (_FIRST, _SECOND)
+
     def beyond(self, tolerance: float) -> bool:
         """Whether the arrays differ by more than a share of the first one's largest value."""
         return bool(self.fault) or not self.relative <= tolerance
@@ -39,13 +44,13 @@ def compare_arrays(first: Mapping[str, Array], second: Mapping[str, Array]) -> l
     Those that only the second has come last. NaN equals NaN, and infinity itself.
     """
     found = [_compared(name, first[name], second.get(name)) for name in first]
-    found += [_fault(name, "only the second file has it") for name in second if name not in first]
+    found += [_fault(name, _SECOND) for name in second if name not in first]
     return found
 
 
 def _compared(name: str, one: Array, other: Array | None) -> Difference:
     if other is None:
-        return _fault(name, "only the first file has it")
+        return _fault(name, _FIRST)
     if one.shape != other.shape:
         return _fault(name, f"the shapes are {text(one.shape)} and {text(other.shape)}")
     if not one.size:

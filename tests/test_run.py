@@ -10,6 +10,7 @@ import pytest
 
 import netgen
 from netgen.cli import main
+from netgen.weightfiles.npz import write
 
 torch: Any = pytest.importorskip("torch")
 
@@ -133,7 +134,7 @@ def test_wrong_weights(capsys: pytest.CaptureFixture[str]) -> None:
         ("cut.caffemodel", 1, "cut.caffemodel: this is no .caffemodel, or a part of one: "),
         ("other.npz", 1, "other.npz: the weights do not fit the network: missing: 'c:0' (near: 'z:0'), 'c/bn:0', "),
         ("objects.npz", 1, "objects.npz: 'c:0': it must be an array of numbers, got object"),
-        ("pickle.pt", 1, "pickle.pt: this is no state dict of tensors alone, or a part of one: "),
+        ("pickle.pt", 1, "pickle.pt: this is no state dict of tensors alone, or a part of one; "),
         ("n.prototxt", 1, "n.prototxt: this is a network without weights"),
         ("no.caffemodel", 2, "no.caffemodel: no such file"),
     ):
@@ -255,7 +256,7 @@ def test_blobs_that_only_one_has_and_other_shapes(capsys: pytest.CaptureFixture[
         "         nan        nan  y: the shapes are 2x3 and 2x3x1",
         "   0.000e+00   0.00e+00  z",
         "         nan        nan  w: only the second file has it",
-        "first beyond 0.0001: 'x', only the first file has it (3 of 4 blobs)",
+        "first beyond 0.0001: 'y', the shapes are 2x3 and 2x3x1 (3 of 4 blobs)",
     ]
 
 
@@ -280,3 +281,22 @@ def test_where_a_network_first_goes_wrong(capsys: pytest.CaptureFixture[str]) ->
     last = said(capsys, "a.npz", "b.npz", code=1, command="compare").splitlines()[-1]
     assert last.startswith("first beyond 0.0001: 'c', at [0, ")
     assert last.endswith(" (2 of 3 blobs)")
+
+
+def test_a_real_difference_goes_before_a_blob_that_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    # A fused network has no blob between its layers.
+    whole = {"a": np.ones(2), "b": np.ones(2), "c": np.ones(2)}
+    fused = {"b": np.full(2, 2.0), "c": np.ones(2)}
+    assert compared(capsys, whole, fused, code=1)[-1] == "first beyond 0.0001: 'b', at [0] (2 of 3 blobs)"
+    assert compared(capsys, whole, fused, "--ignore-missing", code=1)[-1].endswith("'b', at [0] (1 of 2 blobs)")
+    assert compared(capsys, whole, {"c": np.ones(2)}, "--ignore-missing")[-1] == "all 1 blobs agree within 0.0001"
+    assert (
+        "there is no blob of a name that" in compared(capsys, whole, {"d": np.ones(2)}, "--ignore-missing", code=1)[-1]
+    )
+
+
+def test_inputs_that_are_not_finite_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load("x.npz") as given:
+        arrays = {name: np.where(given[name] > 0, np.nan, given[name]) for name in given.files}
+    write(arrays, "nan.npz")
+    assert "note: nan.npz: 'data' holds values that are not finite" in run_with(capsys, input="nan.npz")

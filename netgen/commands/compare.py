@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netgen.commands.common import emit, parser_for
-from netgen.errors import UsageError
+from netgen.errors import NetgenError, UsageError
 
 if TYPE_CHECKING:
     from netgen.arrays import Difference
@@ -23,6 +23,7 @@ def run(words: list[str]) -> int:
     parser.add_argument(
         "--tolerance", type=float, default=1e-4, metavar="R", help="the relative difference allowed (default 1e-4)"
     )
+    parser.add_argument("--ignore-missing", action="store_true", help="pass over blobs that only one of the two has")
     options = parser.parse_args(words)
     if not options.tolerance >= 0:
         raise UsageError(f"--tolerance: must be 0 or more, got {options.tolerance}")
@@ -30,7 +31,12 @@ def run(words: list[str]) -> int:
     from netgen.weightfiles.npz import read_arrays
 
     found = compare_arrays(read_arrays(options.first, None), read_arrays(options.second, None))
-    wrong = [each for each in found if each.beyond(options.tolerance)]
+    if options.ignore_missing:
+        found = [each for each in found if not each.alone]
+        if not found:
+            raise NetgenError(f"{options.second}: there is no blob of a name that {options.first} has")
+    # What both have and differs says more than what one leaves out, as a fused network does.
+    wrong = sorted((each for each in found if each.beyond(options.tolerance)), key=lambda each: each.alone)
     lines = [f"{'largest':>12} {'relative':>10}  blob", *map(_line, found)]
     if wrong:
         lines.append(f"first beyond {options.tolerance:g}: {_first(wrong[0])} ({len(wrong)} of {len(found)} blobs)")

@@ -27,12 +27,18 @@ def run(words: list[str]) -> int:
         raise UsageError(f"-o: the file must be an .npz, got {options.output!r}")
     net = source(options.source, options.parameters)
     needed("torch", "torch", "netgen run")
+    import numpy as np
+
     from netgen.mirror.running import device_named, run_with_notes
     from netgen.weightfiles.npz import read_arrays, write
 
+    arrays = read_arrays(options.input, None)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            say(f"note: {options.input}: {name!r} holds values that are not finite")
     blobs = options.blobs if options.blobs == "all" else options.blobs.split(",")
     found, notes = run_with_notes(
-        net, read_arrays(options.input, None), weights_for(options.source, options.weights), blobs, options.phase,
+        net, arrays, weights_for(options.source, options.weights), blobs, options.phase,
         device=device_named(options.device), ignore_missing=options.ignore_missing, stages=options.stage,
         level=options.level,
     )  # fmt: skip
