@@ -318,3 +318,20 @@ def test_any_terminal_encoding(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     assert out.stdout == 'name: "网络"\n'.encode()
+
+
+def test_an_ending_that_tells_no_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "n.prototxt").write_text('name: "n"')
+    before = (tmp_path / "n.prototxt").read_text()
+    assert main(["report", f"{tmp_path}/n.prototxt", "-o", f"{tmp_path}/n.prototxt"]) == 2
+    assert (
+        "-o: the ending .prototxt tells no format; give --format text, json, csv, markdown" in capsys.readouterr().err
+    )
+    assert (tmp_path / "n.prototxt").read_text() == before
+
+
+def test_an_unknown_type_is_written_and_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "n.prototxt").write_text('layer { name: "c" type: "Convoluton" top: "c" }')
+    assert main([f"{tmp_path}/n.prototxt", "-o", f"{tmp_path}/o.prototxt"]) == 0
+    note = "note: layer 'c' (Convoluton): the type is not known; did you mean 'Convolution'?\n"
+    assert capsys.readouterr().err == note

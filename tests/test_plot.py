@@ -223,3 +223,10 @@ def test_without_pillow_the_page_is_still_there(monkeypatch: Any, capsys: Any) -
         capsys, "s.csv", "-o", "s.png", code=2
     )
     said(capsys, "s.csv", "-o", "s.html")
+
+
+def test_other_formats_of_a_sweep_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("s.json", "s.parquet"):
+        assert main(["plot", name, "-o", "p.png"]) == 2
+        rule = f"netgen: {name}: a plot is made of the CSV of a sweep; have it written as one (-o FILE.csv)\n"
+        assert capsys.readouterr().err == rule

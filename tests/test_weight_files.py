@@ -216,7 +216,7 @@ def test_pickles_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     torch.save({"a:0": Runs()}, tmp_path / "n.pt")
     (tmp_path / "old.pt").write_bytes(pickle.dumps({"a:0": Runs()}, 2))
     for name in ("n.pt", "old.pt"):
-        assert refused(tmp_path / name).startswith("this is no state dict of tensors alone, or a part of one: ")
+        assert refused(tmp_path / name).startswith("this is no state dict of tensors alone, or a part of one; ")
     assert not (tmp_path / "ran").exists()
 
 

@@ -34,9 +34,9 @@ def run(words: list[str]) -> int:
     names = read_names(options.names, detector.classes, background) if options.names else []
     pixels = read_pixels(options.image)
     found = detector(pixels)
-    emit(_listed(detector, found, names), None)
     if options.output:
         save_picture(draw(pixels, found, names), options.output)
+    emit(_listed(detector, found, names), None)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from argparse import Namespace
@@ -100,9 +101,11 @@ def format_of(options: Namespace, formats: Sequence[str]) -> str:
     """The format that is asked for: by ``--format``, else by the ending of the output's name, else text."""
     if options.format:
         return str(options.format)
-    ending = (options.output or "").rpartition(".")[2].lower()
-    form = {"md": "markdown", "htm": "html"}.get(ending, ending)
-    return form if form in formats else "text"
+    ending = os.path.splitext(options.output or "")[1].lower().removeprefix(".")
+    form = {"md": "markdown", "htm": "html", "txt": "text", "": "text"}.get(ending, ending)
+    if form not in formats:
+        raise UsageError(f"-o: the ending .{ending} tells no format; give --format {', '.join(formats)}")
+    return form
 
 
 def _page(net: Net, inputs: Mapping[str, tuple[int, ...]], options: Namespace, analysis: Analysis) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from netgen import __version__
 from netgen.commands import COMMANDS
-from netgen.commands.common import PROGRAM, emit, parser_for, source
+from netgen.commands.common import PROGRAM, emit, parser_for, say, source
+from netgen.errors import did_you_mean
 from netgen.loading import is_file, is_python
 from netgen.prototxt import write
 from netgen.wiring import State, filtered
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
+
+_NOTES = 10
 
 
 def run(words: list[str]) -> int:
@@ -52,5 +56,15 @@ def run(words: list[str]) -> int:
     net: Graph = source(options.net, options.parameters)
     if options.phase or options.stage or options.level is not None:
         net = filtered(net, State(options.phase or "TEST", options.level or 0, options.stage))
+    _note_unknown_types(net)
     emit(write(net, options.templates), options.output)
     return 0
+
+
+def _note_unknown_types(net: Graph) -> None:
+    """Tell of types that no Caffe known here has: they are written as they are."""
+    from netgen.layers.index import TYPES
+
+    unknown = {layer.type: layer for layer in reversed(net.layers) if layer.type not in TYPES}
+    for name, layer in islice(unknown.items(), _NOTES):
+        say(f"note: {layer}: the type is not known{did_you_mean(name, TYPES)}")

@@ -59,6 +59,8 @@ class Plot(NamedTuple):
 
 def read_sweep(path: str) -> Sweep:
     """The CSV that ``netgen sweep`` wrote. Raises UsageError where it cannot be read, ParseError where it is none."""
+    if path.lower().endswith((".json", ".parquet")):
+        raise UsageError(f"{path}: a plot is made of the CSV of a sweep; have it written as one (-o FILE.csv)")
     text = read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:

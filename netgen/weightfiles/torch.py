@@ -26,9 +26,9 @@ def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:  # noqa: A
     torch = needed("torch", "torch", name)
     try:
         values = torch.load(name, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ParseError(name, 0, 0, f"this is no state dict of tensors alone, or a part of one: {why}") from None
+    except _DAMAGE:  # whose text advises to run what is in the file
+        rule = "this is no state dict of tensors alone, or a part of one; save it with torch.save(module.state_dict())"
+        raise ParseError(name, 0, 0, rule) from None
     if not isinstance(values, Mapping):
         raise ParseError(name, 0, 0, f"this is no state dict of tensors alone, got {shown(type(values).__name__)}")
     weights: Weights = {}
