@@ -335,3 +335,15 @@ def test_an_unknown_type_is_written_and_noted(tmp_path: Path, capsys: pytest.Cap
     assert main([f"{tmp_path}/n.prototxt", "-o", f"{tmp_path}/o.prototxt"]) == 0
     note = "note: layer 'c' (Convoluton): the type is not known; did you mean 'Convolution'?\n"
     assert capsys.readouterr().err == note
+
+
+def test_a_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.prototxt").write_text('name: "n"')
+    for words in (["small.prototx"], ["report", "small.prototx"]):
+        assert main(words) == 2
+        assert capsys.readouterr().err == (
+            "netgen: small.prototx: no such file, and no network of that name; did you mean 'small.prototxt'?\n"
+        )

@@ -61,6 +61,9 @@ def named(name: str) -> Callable[..., Any]:
     except UsageError as error:
         from netgen.commands import COMMANDS
 
+        if "." in name:
+            files = [each for each in os.listdir(".") if os.path.isfile(each)]
+            raise UsageError(f"{name}: no such file, and no network of that name{did_you_mean(name, files)}") from None
         near = did_you_mean(name, COMMANDS)
         if near and "did you mean" not in str(error):
             raise UsageError(f"no command {name!r}{near}") from None
