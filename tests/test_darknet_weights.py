@@ -130,7 +130,7 @@ def test_what_is_no_weights_file(folder: Path) -> None:
     path = folder / "t.weights"
     for content, message in (
         (b"", "is no weights file: its header has 16 bytes or more, got 0 bytes"),
-        (CFG.encode(), "is no weights file: its version would be "),
+        (CFG.encode(), "is no weights file of Darknet's: its version would be "),
         (LONG + b"abc", "is damaged: behind its header are 3 bytes, which are no whole floats"),
         (LONG[:18], "is no weights file: its header has 20 bytes, got 18 bytes"),
     ):

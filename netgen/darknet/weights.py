@@ -72,7 +72,10 @@ def read_header(path: str, size: int, floats: int) -> Header:
         raise NetgenError(f"{path}: is no weights file: its header has {_SHORT} bytes or more, got {size} bytes")
     major, minor, revision = struct.unpack_from("<3i", start)
     if not 0 <= major < 1 << 20 or not 0 <= minor < 1 << 20 or not 0 <= revision < 1 << 20:
-        raise NetgenError(f"{path}: is no weights file: its version would be {major}.{minor}.{revision}")
+        raise NetgenError(
+            f"{path}: is no weights file of Darknet's: its version would be {major}.{minor}.{revision}; give the "
+            ".weights that was trained with the cfg"
+        )
     length = _LONG if major * 10 + minor >= 2 else _SHORT
     # pjreddie reads a short header where weights are transposed, AlexeyAB a long one.
     if (major > 1000 or minor > 1000) and size == _SHORT + 4 * floats:
