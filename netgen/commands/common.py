@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
@@ -62,7 +62,9 @@ def named(name: str) -> Callable[..., Any]:
         from netgen.commands import COMMANDS
 
         if "." in name:
-            files = [each for each in os.listdir(".") if os.path.isfile(each)]
+            files = []
+            with suppress(OSError):  # a folder that is gone or closed to us
+                files = [each for each in os.listdir(".") if os.path.isfile(each)]
             raise UsageError(f"{name}: no such file, and no network of that name{did_you_mean(name, files)}") from None
         near = did_you_mean(name, COMMANDS)
         if near and "did you mean" not in str(error):

@@ -43,7 +43,8 @@ class Mirror(Weighted):
     the output, or a dict of them by blob name where there are several.
 
     Raises UsageError for what is no net or phase, NetgenError for a network that Caffe refuses, and for a layer whose
-    type has no mirror. Its weights are torch's own at first: ``fill``, ``load`` or ``netgen.to_torch`` give it others.
+    type has no mirror. Its weights are whatever the memory held: ``fill`` or ``load`` sets them, and
+    ``netgen.to_torch`` has done so.
 
     >>> import netgen, torch
     >>> mirror = Mirror(netgen.Net().input(2, 3, 8, 8).conv(4, 3, name="a.b").bn(name="n"), "TRAIN")
