@@ -10,17 +10,24 @@ from typing import BinaryIO
 from netgen.errors import ParseError, UsageError
 
 
-def read_bytes(name: str, most: int = -1) -> bytes:
-    """What is in a file, ``most`` bytes of it at the most. Raises UsageError when it cannot be read."""
+@contextmanager
+def reading(name: str) -> Iterator[BinaryIO]:
+    """A file to read from. Raises UsageError when it cannot be read."""
     try:
         with open(name, "rb") as file:
-            return file.read(most)
+            yield file
     except IsADirectoryError:
         raise UsageError(f"{name}: this is a directory; name a file in it") from None
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_bytes(name: str, most: int = -1) -> bytes:
+    """What is in a file, ``most`` bytes of it at the most. Raises UsageError when it cannot be read."""
+    with reading(name) as file:
+        return file.read(most)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.layers.base import text as shape_text
+from netgen.scalars import printable
 
 if TYPE_CHECKING:
     from netgen.analysis import Analysis
@@ -18,11 +19,11 @@ _COSTLIEST = 10
 
 def text_report(analysis: Analysis, width: int | None = None) -> str:
     """The report as text, its tables cut to ``width`` characters; whole without one."""
-    title = f"{_printable(analysis.name) or '(no name)'}, phase {analysis.phase}"
-    inputs = "".join(f"input {_printable(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
+    title = f"{printable(analysis.name) or '(no name)'}, phase {analysis.phase}"
+    inputs = "".join(f"input {printable(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
     parts = [f"{title}\n{inputs}", _text(_layers(analysis), width)]
     if analysis.error:
-        return "\n".join([*parts, f"INCOMPLETE: {_printable(analysis.error)}\n"])
+        return "\n".join([*parts, f"INCOMPLETE: {printable(analysis.error)}\n"])
     if analysis.layers:
         parts += [
             "by type\n" + _text(_types(analysis), width),
@@ -51,9 +52,9 @@ def html_table(analysis: Analysis) -> str:
 
     columns, rows = _layers(analysis)
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(_printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    totals = "; ".join(f"{escape(name)}: {escape(_printable(value))}" for name, value in _totals(analysis))
-    caption = f"<caption>{escape(_printable(analysis.name))}: {totals}</caption>"
+    body = "".join("<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    totals = "; ".join(f"{escape(name)}: {escape(printable(value))}" for name, value in _totals(analysis))
+    caption = f"<caption>{escape(printable(analysis.name))}: {totals}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -136,13 +137,13 @@ def _pair(values: Sequence[Any] | None) -> str:
 
 def _text(table: Table, width: int | None) -> str:
     columns, rows = table
-    printable = [[_printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *printable, strict=True)]
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
     if width is not None:
         _fit(widths, width - 2 * (len(widths) - 1))
     aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in columns]
     lines = []
-    for row in [list(columns), *printable]:
+    for row in [list(columns), *shown]:
         cells = [align(_cut(cell, size), size) for cell, size, align in zip(row, widths, aligned, strict=True)]
         lines.append("  ".join(cells).rstrip() + "\n")
     return "".join(lines)
@@ -158,10 +159,6 @@ def _cut(cell: str, size: int) -> str:
     return cell if len(cell) <= size else cell[: size - 1] + "~"
 
 
-def _printable(cell: str) -> str:
-    return cell if cell.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cell)
-
-
 def _markdown(table: Table) -> str:
     columns, rows = table
     rule = [("---:" if name in _NUMBERS else "---") for name in columns]
@@ -170,9 +167,9 @@ def _markdown(table: Table) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return _printable(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return printable(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _lines(pairs: Sequence[tuple[str, str]]) -> str:
     size = max(len(name) for name, _ in pairs)
-    return "".join(f"{name.ljust(size)}  {_printable(value)}\n" for name, value in pairs)
+    return "".join(f"{name.ljust(size)}  {printable(value)}\n" for name, value in pairs)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netgen.errors import NetgenError, UsageError
+from netgen.files import reading
 
 if TYPE_CHECKING:
     from netgen.darknet.cfg import Section
@@ -44,7 +45,8 @@ def read_weights(
     Raises NetgenError for a file that holds other floats than these layers need, UsageError for one that cannot be
     read.
     """
-    size = _size(path)
+    with reading(path) as file:
+        size = file.seek(0, os.SEEK_END)
     cutoff = _cutoff(path, cutoff, len(kinds))
     runs = {i: each.runs for i, each in stored.items() if each.shares is None and i < cutoff}
     header = read_header(path, size, _floats(runs))
@@ -97,18 +99,6 @@ def fixed_weights(fixed: Mapping[str, tuple[Shape, Sequence[float]]], read: Arra
             cells = np.asarray(values, np.float32)
             made[key] = np.broadcast_to(cells.reshape(shape[2:] if len(cells) > 1 else ()), shape).copy()
     return made
-
-
-def _size(path: str) -> int:
-    try:
-        with open(path, "rb") as file:
-            return file.seek(0, os.SEEK_END)
-    except IsADirectoryError:
-        raise UsageError(f"{path}: this is a directory; name a weights file") from None
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _cutoff(path: str, cutoff: int | None, layers: int) -> int:

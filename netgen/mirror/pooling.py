@@ -59,13 +59,13 @@ class Pooling(nn.Module):
                 raise NetgenError("Caffe has STOCHASTIC pooling for GPUs alone, and so has the mirror; move it to one")
             return self._stochastic(bottom, kernel, sizes)
         if self.mask:
-            return self._positions(_finite(bottom), kernel, sizes)
+            return self._positions(finite(bottom), kernel, sizes)
         if self.passes_nan and bottom.is_cuda:  # where to look at the values would be to wait for them
-            bottom = _finite(bottom)
+            bottom = finite(bottom)
         top = self._maximum(bottom, kernel, sizes)
         # A sum tells of a single NaN or infinity, in less time than a look at each value.
         if self.passes_nan and bottom.device.type == "cpu" and not math.isfinite(top.detach().sum()):
-            return self._maximum(_finite(bottom), kernel, sizes)
+            return self._maximum(finite(bottom), kernel, sizes)
         return top
 
     def _maximum(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> Tensor:
@@ -131,7 +131,7 @@ class Pooling(nn.Module):
         return f"{self.method}, kernel={self.kernel}, stride={self.stride}, pad={self.pad}{floor}"
 
 
-def _finite(bottom: Tensor) -> Tensor:
+def finite(bottom: Tensor) -> Tensor:
     """The values as Caffe compares them with -FLT_MAX: nothing below it, and NaN never above."""
     least = lowest(bottom)
     return torch.nan_to_num(bottom, nan=least, posinf=torch.inf, neginf=least)

@@ -16,8 +16,7 @@ from torch import Tensor
 from netgen.errors import NetgenError
 from netgen.mirror.boxes import cornered, suppress
 from netgen.mirror.detection import wide
-
-LOWEST = -torch.finfo(torch.float32).max
+from netgen.mirror.pooling import finite, lowest
 
 
 class Cells(NamedTuple):
@@ -46,7 +45,7 @@ def roi_pool(features: Tensor, regions: Tensor, *, pooled_h: int, pooled_w: int,
     flat = (cells.images[:, None, None, None] * features.shape[1] + channels) * height * width + places
     values = features.reshape(-1)[torch.where(places < 0, 0, flat)]
     # Caffe begins with -FLT_MAX, and passes over NaN.
-    return torch.where(places >= 0, values, torch.where(filled[:, None], LOWEST, 0).to(values))
+    return torch.where(places >= 0, values, torch.where(filled[:, None], lowest(features), 0).to(values))
 
 
 def _roi_cells(features: Tensor, regions: Tensor, grid: tuple[int, int], scale: float) -> Cells:
@@ -86,9 +85,9 @@ def _largest(features: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
     heights, widths = cells.bottoms - cells.tops, cells.rights - cells.lefts
     filled = (heights[:, :, None] > 0) & (widths[:, None] > 0)
     found = filled.new_full((*filled.shape, features.shape[1]), -1, dtype=torch.long)
-    values = torch.nan_to_num(features, nan=LOWEST, posinf=torch.inf, neginf=LOWEST).permute(0, 2, 3, 1)
+    values = finite(features).permute(0, 2, 3, 1)
     places = torch.arange(math.prod(values.shape[1:3]), device=features.device).view(values.shape[1:3])[..., None]
-    tall = values.contiguous(), torch.where(values > LOWEST, places, -1)
+    tall = values.contiguous(), torch.where(values > lowest(features), places, -1)
     for by_height, rows in enumerate(_powers(heights)):
         tall = _doubled(tall, 1, by_height)
         both = tall
