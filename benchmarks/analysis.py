@@ -12,7 +12,8 @@ from typing import Any
 
 import netgen
 from benchmarks.timing import cpu_seconds, in_turns
-from netgen.shapes import forget, infer_shapes
+from netgen.kinds import forget
+from netgen.shapes import infer_shapes
 
 PEERS = ("torch", "fvcore", "ptflops", "torchinfo")
 

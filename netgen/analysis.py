@@ -61,20 +61,21 @@ class Analysis:
 
     def totals(self) -> dict[str, int]:
         """The sums over all layers: counts, bytes in float32. What ``uncounted`` names is not in them."""
-        learned = sum(cost.weights for cost in self.costs)
-        statistics = sum(cost.statistics for cost in self.costs)
+        learned, statistics, macs, flops, _, bytes_read, bytes_written = (
+            sum(filter(None, column)) for column in zip(LayerCost(*[0] * 7), *self.costs, strict=True)
+        )
         return {
             "layers": len(self.layers),
             "weights": learned,
             "statistics": statistics,
             "weight_bytes": 4 * (learned + statistics),
-            "macs": sum(cost.macs or 0 for cost in self.costs),
-            "flops": sum(cost.flops or 0 for cost in self.costs),
+            "macs": macs,
+            "flops": flops,
             "activations": self.memory.held // 4,
             "activation_bytes": self.memory.held,
             "peak_activation_bytes": self.memory.peak,
-            "bytes_read": sum(cost.bytes_read for cost in self.costs),
-            "bytes_written": sum(cost.bytes_written for cost in self.costs),
+            "bytes_read": bytes_read,
+            "bytes_written": bytes_written,
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:

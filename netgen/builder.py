@@ -36,7 +36,17 @@ class Net(Verbs, Graph):
 
     # Blob names point at the layer that wrote them last, by its index (-1: an input of the net); Blob objects are made
     # for those who ask. A table of objects would cost the garbage collector more than the layers themselves.
-    __slots__ = ("_counts", "_last", "_last_writer", "_names", "_overwriters", "_scope", "_wirings", "_writers")
+    __slots__ = (
+        "_built",
+        "_counts",
+        "_last",
+        "_last_writer",
+        "_names",
+        "_overwriters",
+        "_scope",
+        "_wirings",
+        "_writers",
+    )
 
     def __init__(self, name: str = "", graph: Graph | None = None) -> None:
         if not isinstance(name, str) or not is_text(name):
@@ -53,8 +63,14 @@ class Net(Verbs, Graph):
         self._last: tuple[str, ...] = ()
         self._last_writer = -1
         self._wirings: Wirings | None = None
+        self._built = graph is None
         if graph is None:
             self._wire()
+
+    @property
+    def wired(self) -> bool:
+        """Whether all layers were checked as they were added, and none is left out of any state."""
+        return self._built and self._wirings is not None and not self._wirings.ruled
 
     def _wire(self) -> Wirings:
         """Take in the layers that are there already: a net that was read needs it only if layers are added."""

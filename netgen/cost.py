@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from math import ceil
+from math import ceil, prod
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
 
-from netgen.layers.base import SAME_PLACE, LayerType, Number, Shape, count
+from netgen.layers.base import SAME_PLACE, Number, Shape
 
 if TYPE_CHECKING:
+    from netgen.graph import Layer
+    from netgen.kinds import ShapedKind
     from netgen.shapes import ShapedLayer
 
 BYTES = 4
@@ -51,50 +52,44 @@ class Sight(NamedTuple):
     """How far apart two neighbours see; below 1 behind a Deconvolution."""
 
 
-_KNOWN: WeakKeyDictionary[LayerType, LayerCost] = WeakKeyDictionary()
-"""What layers of one kind cost: those that are equal on equal shapes share theirs."""
-
-
 def layer_costs(layers: Sequence[ShapedLayer]) -> list[LayerCost]:
     """The cost of each layer, in order."""
     owned: set[str] = set()
     costs = []
     for shaped in layers:
-        layer = shaped.layer
-        cost = _KNOWN.get(shaped.kind)
+        shared = shaped.shared
+        cost = shared.cost
         if cost is None:
-            cost = _cost(shaped, owned)
-            shares = "param" in layer.params and any("name" in spec for spec in layer.params["param"])
-            if not shares and len(layer.tops) == 1:
-                _KNOWN[shaped.kind] = cost
+            cost = _cost(shaped.layer, shared, owned)
+            if not shared.kind.names_weights:
+                shared.cost = cost
         costs.append(cost)
     return costs
 
 
-def _cost(shaped: ShapedLayer, owned: set[str]) -> LayerCost:
-    layer, kind, bottoms, tops, shapes = shaped
-    held, weights, statistics = _weights(shaped, owned) if shapes else (0, 0, 0)
+def _cost(layer: Layer, shared: ShapedKind, owned: set[str]) -> LayerCost:
+    kind, bottoms, tops, sizes = shared.kind, shared.bottoms, shared.tops, shared.sizes
+    held, weights, statistics = _weights(layer, shared, owned) if shared.weights else (0, 0, 0)
     macs, flops = (kind.macs(bottoms, tops), kind.flops(bottoms, tops)) if kind.counted else (None, None)
     if kind.shares_memory:
-        return LayerCost(weights, statistics, macs, flops, activations=0, bytes_read=0, bytes_written=0)
-    sizes = list(map(count, tops))
+        return LayerCost(weights, statistics, macs, flops, 0, 0, 0)
     activations = sum([size for i, size in enumerate(sizes) if layer.tops[i] not in layer.bottoms])
-    bytes_read, bytes_written = BYTES * (held + sum(map(count, bottoms))), BYTES * sum(sizes)
+    bytes_read, bytes_written = BYTES * (held + sum(map(prod, bottoms))), BYTES * sum(sizes)
     return LayerCost(weights, statistics, macs, flops, activations, bytes_read, bytes_written)
 
 
-def _weights(shaped: ShapedLayer, owned: set[str]) -> tuple[int, int, int]:
+def _weights(layer: Layer, shared: ShapedKind, owned: set[str]) -> tuple[int, int, int]:
     """The values of all weights, of those that are learned and this layer's own, and of those that are statistics."""
-    layer, kind, _, _, shapes = shaped
-    sizes = list(map(count, shapes))
+    sizes = list(map(prod, shared.weights))
     held = sum(sizes)
-    for i, spec in enumerate(layer.params.get("param", ())[: len(sizes)]):
-        name = spec.get("name", "")
-        if name and name in owned:
-            sizes[i] = 0
-        elif name:
-            owned.add(name)
-    statistics = sum(sizes[len(sizes) - kind.statistics() :])
+    if shared.kind.names_weights:
+        for i, spec in enumerate(layer.params["param"][: len(sizes)]):
+            name = spec.get("name", "")
+            if name and name in owned:
+                sizes[i] = 0
+            elif name:
+                owned.add(name)
+    statistics = sum(sizes[-gathered:]) if (gathered := shared.kind.statistics()) else 0
     return held, sum(sizes) - statistics, statistics
 
 
@@ -118,33 +113,28 @@ def memory(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> Memory
     """
     end = len(layers)
     changes = [0] * (end + 2)
-    sizes: list[int] = []
-    last: list[int] = []
-    buffers: dict[str, int] = {}
-    for name, shape in inputs.items():
-        buffers[name] = len(sizes)
-        sizes.append(BYTES * count(shape))
-        last.append(end)
-    changes[0] = sum(sizes)
-    for step, (layer, kind, _, shapes, _) in enumerate(layers):
-        bottoms = layer.bottoms
+    sizes = {name: BYTES * prod(shape) for name, shape in inputs.items()}
+    last = dict.fromkeys(sizes, end)
+    views: list[tuple[str, str]] = []
+    changes[0] = sum(sizes.values())
+    for step, shaped in enumerate(layers):
+        bottoms = shaped.layer.bottoms
         for name in bottoms:
-            last[buffers[name]] = step
-        for i, name in enumerate(layer.tops):
-            # Whoever reads the top later reads this memory; if nobody does, it is an output of the net.
-            if kind.shares_memory and bottoms:
-                buffers[name] = buffer = buffers[bottoms[0]]
-                last[buffer] = end
-            elif name in bottoms:
-                last[buffers[name]] = end
-            else:
-                buffers[name] = len(sizes)
-                sizes.append(size := BYTES * count(shapes[i]))
+            last[name] = step
+        for i, name in enumerate(shaped.layer.tops):
+            # Unless somebody reads it after this, it is an output of the net.
+            last[name] = end
+            if name not in sizes:
+                sizes[name] = size = BYTES * shaped.shared.sizes[i]
+                if bottoms and shaped.shared.kind.shares_memory:
+                    views.append((bottoms[0], name))
+                    sizes[name] = size = 0
                 changes[step] += size
-                last.append(end)
-    for size, death in zip(sizes, last, strict=True):
-        changes[death + 1] -= size
-    return _peak(layers, sum(sizes), changes)
+    for owner, name in reversed(views):
+        last[owner] = max(last[owner], last[name])
+    for name, size in sizes.items():
+        changes[last[name] + 1] -= size
+    return _peak(layers, sum(sizes.values()), changes)
 
 
 def _peak(layers: Sequence[ShapedLayer], held: int, changes: Sequence[int]) -> Memory:
@@ -164,7 +154,8 @@ def sights(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> dict[s
     """
     start = Sight((1, 1), (1, 1))
     seen: dict[str, Sight | None] = {name: start if len(shape) == 4 else None for name, shape in inputs.items()}
-    for layer, kind, bottoms, tops, _ in layers:
+    for shaped in layers:
+        layer, kind, bottoms, tops = shaped.layer, shaped.kind, shaped.bottoms, shaped.tops
         if not bottoms:
             seen.update((name, start if len(top) == 4 else None) for name, top in zip(layer.tops, tops, strict=True))
             continue

@@ -187,6 +187,11 @@ class Graph:
         """The names in the ``input:`` fields of an older deploy file; Input layers are not among them."""
         return tuple(self.params.get("input", ()))
 
+    @property
+    def wired(self) -> bool:
+        """Whether each layer is known to find its bottoms and to name its tops by Caffe's rules, in every state."""
+        return False
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
             return NotImplemented

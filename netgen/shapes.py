@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.graph import EMPTY, Graph, Layer
+from netgen.kinds import KINDS, ShapedKind
 from netgen.layers import find
 from netgen.layers.base import LayerType, Shape, check_size, count, text
 from netgen.layers.fillers import check_filler
-from netgen.unknown import ALL_KNOWN, refuse_unknown_fields, unknown_type
+from netgen.unknown import refuse_unknown_fields, unknown_type
 from netgen.wiring import State, Wiring
 
 
-class ShapedLayer(NamedTuple):
+class ShapedLayer:
     """One layer of a phase with the shapes around it."""
 
-    layer: Layer
-    kind: LayerType
-    bottoms: tuple[Shape, ...]
-    tops: tuple[Shape, ...]
-    weights: tuple[Shape, ...]
+    __slots__ = ("layer", "shared")
 
+    def __init__(self, layer: Layer, shared: ShapedKind) -> None:
+        self.layer = layer
+        self.shared = shared
+        """What it has in common with all layers that are equal but for their names."""
 
-_KNOWN: dict[tuple[object, ...], tuple[LayerType, tuple[Shape, ...], tuple[Shape, ...]]] = {}
-"""What was found of layers, by all that it hangs on; networks and their variants repeat themselves."""
-_KNOWN_SIZE = 1 << 14
+    @property
+    def kind(self) -> LayerType:
+        """What answers for the layer, and for those that are equal but for their names."""
+        return self.shared.kind
+
+    @property
+    def bottoms(self) -> tuple[Shape, ...]:
+        """The shapes of the bottoms."""
+        return self.shared.bottoms
+
+    @property
+    def tops(self) -> tuple[Shape, ...]:
+        """The shapes of the tops."""
+        return self.shared.tops
+
+    @property
+    def weights(self) -> tuple[Shape, ...]:
+        """The shapes of the weights."""
+        return self.shared.weights
 
 
 def infer_shapes(
@@ -68,21 +85,20 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     """
     given = given_shapes(net, state, inputs)
     blobs = input_shapes(net, given)
-    wiring = Wiring(blobs)
+    wiring = None if net.wired else Wiring(blobs)
     shared: dict[str, tuple[str, Shape]] = {}
     for layer in net.layers:
-        if not state.has(layer):
-            continue
         try:
-            if not wiring.add_plain(layer):
-                wiring.check_blobs(layer)
-                wiring.add(layer)
+            if wiring is not None:
+                if not state.has(layer):
+                    continue
+                wiring.take(layer)
             shaped = _shape_again(layer, state.phase, blobs, given)
-            if "param" in layer.params and any("name" in spec for spec in layer.params["param"]):
+            if shaped.shared.kind.names_weights:
                 _check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
             raise NetgenError(f"{layer}: {error}{_why_missing(net, layer, state, blobs)}") from None
-        tops = shaped.tops
+        tops = shaped.shared.tops
         for i, name in enumerate(layer.tops):
             blobs[name] = tops[i]
         yield shaped
@@ -155,38 +171,30 @@ def _why_missing(net: Graph, layer: Layer, state: State, blobs: Mapping[str, Sha
     return ""
 
 
-def forget() -> None:
-    """Forget what was found of layers: for measurements, and for who changes a registered layer type."""
-    _KNOWN.clear()
-    ALL_KNOWN.clear()
-
-
 def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
     """The same as ``_shape``, which is asked once about layers that are equal but for their names."""
     names, tops = layer.bottoms, layer.tops
     if not names:
-        return _shape(layer, phase, blobs, given)
+        return ShapedLayer(layer, _shape(layer, _kind(layer, phase, given), (), given))
     bottoms = (blobs[names[0]],) if len(names) == 1 else tuple([blobs[name] for name in names])
-    in_place = tops[0] in names if len(tops) == 1 else not set(tops).isdisjoint(names)
-    key = (find(layer.type), layer.params, bottoms, len(tops), in_place, phase)
-    found = _KNOWN.get(key)
-    if found is None:
-        shaped = _shape(layer, phase, blobs, given)
-        if not shaped.kind.opaque:
-            if len(_KNOWN) >= _KNOWN_SIZE:
-                forget()
-            _KNOWN[key] = shaped.kind, shaped.tops, shaped.weights
-        return shaped
-    kind, top_shapes, weights = found
-    if given:
-        _check_given(layer, top_shapes, given)
-    return ShapedLayer(layer, kind, bottoms, top_shapes, weights)
+    in_place = tops[0] in names if len(tops) == 1 else tuple([name in names for name in tops])
+    key = (layer.type, layer.params, len(names), in_place, phase)
+    kind = KINDS.get(key)
+    if kind is None:
+        kind = _kind(layer, phase, given)
+    shared = kind.found.get(bottoms)
+    if shared is None:
+        if kind.found and not kind.ours:
+            kind = _kind(layer, phase, given)  # a user's own may keep to itself what it saw in shapes()
+        shared = _shape(layer, kind, bottoms, given)
+        if not kind.opaque:
+            KINDS.keep(key, shared)
+    elif given:
+        _check_given(layer, shared.tops, given)
+    return ShapedLayer(layer, shared)
 
 
-def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[str, Shape]) -> ShapedLayer:
-    kind = _kind(layer, phase, given)
-    _check_counts(layer, kind)
-    bottoms = tuple([blobs[name] for name in layer.bottoms])
+def _shape(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...], given: Mapping[str, Shape]) -> ShapedKind:
     if kind.opaque:
         tops = tuple(kind.source_shapes([given.get(name) for name in layer.tops]))
     else:
@@ -196,7 +204,7 @@ def _shape(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Mapping[
     for name, shape in zip(layer.tops, tops, strict=True):
         if shape not in bottoms:  # which were tops or inputs, and are checked
             check_size(shape, f"top {name!r} ")
-    return ShapedLayer(layer, kind, bottoms, tops, _weights(layer, kind, bottoms))
+    return ShapedKind(kind, bottoms, tops, _weights(layer, kind, bottoms))
 
 
 def _weights(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -214,7 +222,7 @@ def _weights(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple
 
 def _own_shapes(layer: Layer, kind: LayerType, bottoms: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """The shapes that the type computes, those of tops that the layer does not name left out."""
-    if not type(kind).__module__.startswith("netgen."):
+    if not kind.ours:
         return _checked_shapes(layer, kind, bottoms)
     tops = tuple(kind.shapes(bottoms))
     return tops if len(tops) == len(layer.tops) else tops[: len(layer.tops)]
@@ -254,10 +262,12 @@ def _kind(layer: Layer, phase: str, given: Mapping[str, Shape]) -> LayerType:
     if kind_class is None:
         if not told:
             raise NetgenError(unknown_type(layer))
-        return Unknown(layer, phase)
-    if not (told and kind_class.opaque):
+        kind_class = Unknown
+    elif not (told and kind_class.opaque):
         refuse_unknown_fields(layer, kind_class)
-    return kind_class(layer, phase)
+    kind = kind_class(layer, phase)
+    _check_counts(layer, kind)
+    return kind
 
 
 def _check_given(layer: Layer, tops: Sequence[Shape], given: Mapping[str, Shape]) -> None:

@@ -133,6 +133,12 @@ class Wiring:
     def _writer(self, name: str) -> str:
         return f"layer {self.writers[name]!r}" if self.writers[name] else "an input of the net"
 
+    def take(self, layer: Layer) -> None:
+        """Check the blob names of a layer and take it in; a layer name may come twice."""
+        if not self.add_plain(layer):
+            self.check_blobs(layer)
+            self.add(layer)
+
     def add_plain(self, layer: Layer) -> bool:
         """Check and add at once a layer with one bottom and one top, as most have; False when in doubt."""
         tops, bottoms, name = layer.tops, layer.bottoms, layer.name
@@ -174,11 +180,11 @@ class Wirings:
     is broken, and nothing more is asked of it; only a bottom that is missing in every state is an error.
     """
 
-    __slots__ = ("_bounds", "_ruled", "_stages", "_states")
+    __slots__ = ("_bounds", "_stages", "_states", "ruled")
 
     def __init__(self, graph: Graph) -> None:
         self._states: list[tuple[State, Wiring]] = [(State(), Wiring(graph.inputs))]
-        self._ruled = False
+        self.ruled = False
         self._bounds: set[int] = set()
         self._stages: set[str] = set()
         for layer in graph.layers:
@@ -191,7 +197,7 @@ class Wirings:
         """Check a layer in every state that has it, then take it in; raises NetgenError with the rule."""
         if "include" in layer.params or "exclude" in layer.params:
             self._split(layer)
-        if not self._ruled:
+        if not self.ruled:
             wiring = self._states[0][1]
             if not wiring.add_plain(layer):
                 wiring.check(layer)
@@ -226,8 +232,8 @@ class Wirings:
         rules = [*layer.params.get("include", ()), *layer.params.get("exclude", ())]
         if not rules:
             return
-        if not self._ruled:
-            self._ruled = True
+        if not self.ruled:
+            self.ruled = True
             wiring = self._states[0][1]
             self._states = [(State("TRAIN"), wiring), (State("TEST"), wiring.copy())]
         for rule in rules:

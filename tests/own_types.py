@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from netgen import layers
+from netgen.kinds import forget
 from netgen.layers.index import TYPES, VERBS
 from netgen.rules import RULES
 
@@ -23,3 +24,4 @@ def forgotten_types() -> Iterator[None]:
         for name in layers._registered:
             RULES.pop(name, None)
         layers._registered.clear()
+        forget()

@@ -40,7 +40,9 @@ REFUSED = [
     ),
     Refused("Convolution", CONV, ((1, 0, 6, 6),), "would fill no values at all (8x0x3x3)"),
     Refused("Convolution", {**CONV, "num_output": 1}, ((1, 64, 2100, 2100),), "column buffer would be 576x2098x2098"),
-    Refused("Convolution", {"num_output": 6, "kernel_size": 1}, ((1, 1, 20000, 20000),), "the top would be 1x6x20000"),
+    Refused(
+        "Convolution", {"num_output": 6, "kernel_size": 1}, ((1, 1, 20000, 20000),), "top 'y0' would be 1x6x20000x20000"
+    ),
     Refused(
         "Deconvolution", {**CONV, "num_output": 1, "stride": 2}, ((1, 1, 24000, 24000),), "the top would be 1x1x48001"
     ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+    from netgen.kinds import ShapedKind
     from netgen.layers.index import TypeRow
 
 Shape = tuple[int, ...]
@@ -90,10 +91,19 @@ class LayerType:
     """The constants of new statistics, for those weights after the ones that have fillers; 0 for all others."""
     counted: bool = True
     """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
+    ours: bool = True
+    """Whether the class is part of netgen: what a user's own returns is checked."""
+
+    def __init_subclass__(cls) -> None:
+        cls.ours = cls.__module__.startswith("netgen.")
 
     def __init__(self, layer: Layer, phase: str = "TEST") -> None:
         self.layer = layer
         self.phase = phase
+        self.found: dict[tuple[Shape, ...], ShapedKind] = {}
+        """What was found of it and its equals, by the shapes of the bottoms."""
+        self.names_weights = "param" in layer.params and any("name" in spec for spec in layer.params["param"])
+        """Whether weights have names, under which layers share them."""
         self.given: Mapping[str, Any] = layer.params.get(self.messages[0], EMPTY) if self.messages else EMPTY
         """The fields of the main message that are set; of one that the schema lacks with values read as they look."""
         if self.messages and self.messages[0] not in FIELDS["LayerParameter"]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import (
+    INT_MAX,
     LayerType,
     Shape,
     Window,
@@ -50,22 +52,23 @@ class Convolution(LayerType):
     weights = 1
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        self.refuse(*_FOREIGN)
-        axis = canonical_axis(self.fields["axis"], bottoms[0])
-        kernel, stride, pad, dilation = self._window(len(bottoms[0]) - axis - 1)
+        bottom = bottoms[0]
+        axis = canonical_axis(self.fields["axis"], bottom)
+        kernel, stride, pad, dilation = self._window(len(bottom) - axis - 1)
         self._check_channels(bottoms, axis)
-        sides = zip(bottoms[0][axis + 1 :], kernel, stride, pad, dilation, strict=True)
-        spatial = [self._out(size, k, s, p, d) for size, k, s, p, d in sides]
-        if spatial and min(spatial) < 0:
+        spatial = [*map(self._out, bottom[axis + 1 :], kernel, stride, pad, dilation)]
+        if spatial and min(spatial) <= 0:
+            if min(spatial) == 0:
+                raise NetgenError(f"the output would be empty ({text(tuple(spatial))}); its bottom is {text(bottom)}")
             sizes = f"kernel {text(kernel)}, pad {text(pad)}, dilation {text(dilation)}"
-            raise NetgenError(f"the kernel is larger than the padded bottom {text(bottoms[0])}: {sizes}")
-        if 0 in spatial:
-            raise NetgenError(f"the output would be empty ({text(tuple(spatial))}); its bottom is {text(bottoms[0])}")
-        top = (*bottoms[0][:axis], self.fields["num_output"], *spatial)
-        check_size(top, "the top ")
+            raise NetgenError(f"the kernel is larger than the padded bottom {text(bottom)}: {sizes}")
+        top = (*bottom[:axis], self.fields["num_output"], *spatial)
         # The filters' side of the matrix product, whatever the group, and the positions of the smaller side.
-        channels, smaller = (top[axis], bottoms[0]) if self._transposed else (bottoms[0][axis], top)
-        check_size((channels * count(kernel), *smaller[axis + 1 :]), "Caffe's column buffer ")
+        channels, smaller = (top[axis], bottom) if self._transposed else (bottom[axis], top)
+        column = channels * prod(kernel), *smaller[axis + 1 :]
+        if prod(column) > INT_MAX:
+            check_size(top, "the top ")
+            check_size(column, "Caffe's column buffer ")
         return [top] * len(bottoms)
 
     def fillers(self) -> tuple[str, ...]:
@@ -81,8 +84,8 @@ class Convolution(LayerType):
 
     def macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         # Each output is made of one filter's values, and transposed each input meets as many.
-        values = sum(map(count, bottoms if self._transposed else tops))
-        return values * count(self.weight_shapes(bottoms)[0], 1)
+        values = sum(map(prod, bottoms if self._transposed else tops))
+        return values * prod(self.weight_shapes(bottoms)[0][1:])
 
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         if len(bottoms[0]) != 4 or self.fields["axis"] not in (1, -3):
@@ -95,7 +98,7 @@ class Convolution(LayerType):
         return [(d * (k - 1) + 1, s) for k, s, d in sizes]
 
     def flops(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
-        bias = sum(map(count, tops)) if self.fields["bias_term"] else 0
+        bias = sum(map(prod, tops)) if self.fields["bias_term"] else 0
         return 2 * self.macs(bottoms, tops) + bias
 
     _transposed = False
@@ -103,13 +106,14 @@ class Convolution(LayerType):
 
     @staticmethod
     def _out(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
-        return truncated(size + 2 * pad - (dilation * (kernel - 1) + 1), stride) + 1
+        room = size + 2 * pad - (dilation * (kernel - 1) + 1)
+        return room // stride + 1 if room >= 0 else truncated(room, stride) + 1
 
     def _check_channels(self, bottoms: Sequence[Shape], axis: int) -> None:
         fields = self.fields
-        out, group, channels = fields.get("num_output", 0), fields["group"], bottoms[0][axis]
-        if "num_output" not in self.given:
+        if "num_output" not in fields:
             raise NetgenError("num_output is required and was not given")
+        out, group, channels = fields["num_output"], fields["group"], bottoms[0][axis]
         if out < 1 or group < 1:
             raise NetgenError(f"num_output and group must be 1 or more, got num_output={out}, group={group}")
         if out % group:
@@ -124,6 +128,7 @@ class Convolution(LayerType):
         """kernel_size, stride, pad and dilation for each spatial axis (base_conv_layer.cpp, LayerSetUp)."""
         if self._windows is not None and len(self._windows[0]) == axes:
             return self._windows
+        self.refuse(*_FOREIGN)
         given = self.given
         kernel = self._per_axis("kernel_size", ("kernel_h", "kernel_w"), axes)
         stride = self._per_axis("stride", ("stride_h", "stride_w"), axes)
@@ -235,7 +240,6 @@ class ConvolutionDepthwise(Convolution):
     required = ()
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        self.refuse(*_FOREIGN)
         n, c, *sizes = legacy_shape(bottoms[0])
         window = self._window(2)
         return [(n, c, *(self._out(size, *each) for size, *each in zip(sizes, *window, strict=True)))]
@@ -273,7 +277,6 @@ class Im2col(Convolution):
         return None
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
-        self.refuse(*_FOREIGN)
         bottom = bottoms[0]
         axis = canonical_axis(self.fields["axis"], bottom)
         if axis == len(bottom) - 1:
