@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from netgen.mirror.blobs import slots
 from netgen.mirror.building import among, joined_pairs, modules_of, shaped_phases
 from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
+from netgen.mirror.precision import full_precision
 from netgen.mirror.program import Program, Step, build
 from netgen.mirror.recurrent import Recurrent
 from netgen.mirror.tying import tie_named, tie_phases
@@ -107,12 +109,14 @@ class Mirror(Weighted):
 
         The inputs are tensors in the network's order, by keyword, or one dict by blob name. Returns the output, or a
         dict of them; with ``blobs`` a dict of those that it names, or of all with "all". Raises UsageError for inputs
-        that are not the network's, NetgenError where a layer cannot work on their shapes.
+        that are not the network's, NetgenError where a layer cannot work on their shapes. In phase TEST a GPU works in
+        full precision; training goes by what ``torch.backends`` says, as all training in PyTorch.
         """
         program = self.program
         values = self._bound(program, args, kwargs)
         wanted = self._wanted(program, blobs)
-        self._run(program, values, set(wanted))
+        with nullcontext() if self.training else full_precision(values.values()):
+            self._run(program, values, set(wanted))
         if blobs is None and len(wanted) == 1:
             return values[wanted[0]]
         return {name: values[name] for name in wanted}

@@ -15,6 +15,7 @@ from netgen.folding import fold
 from netgen.mirror.function import ByValue
 from netgen.mirror.network import Mirror
 from netgen.mirror.pooling import Pooling
+from netgen.mirror.precision import full_precision
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
@@ -77,7 +78,7 @@ class Optimised(nn.Module):
         program = self.mirror.program
         values = self.mirror._bound(program, args, kwargs)
         tensors = tuple(values[name] for name in program.inputs)
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(tensors):
             shapes = tuple(tuple(each.shape) for each in tensors)
             if shapes not in self._runs:
                 self._runs[shapes] = self._made(tensors)
@@ -149,22 +150,30 @@ def _recorded(mirror: Mirror, tensors: tuple[Tensor, ...], *, half: bool) -> Run
 
     if not _is_static(mirror):
         return lambda *given: tuple(each.to(given[0].dtype) for each in straight(*map(prepared, given)))
-    static = [prepared(each).clone() for each in tensors]
-    cuda: Any = torch.cuda
-    stream = cuda.Stream(tensors[0].device)
-    stream.wait_stream(cuda.current_stream(tensors[0].device))
-    with cuda.stream(stream):
-        for _ in range(_WARM_UP):
-            straight(*static)
-    cuda.current_stream(tensors[0].device).wait_stream(stream)
-    graph = cuda.CUDAGraph()
-    with cuda.graph(graph):
-        made = straight(*static)
+    return _Recorded(straight, prepared, tensors)
 
-    def replayed(*given: Tensor) -> tuple[Tensor, ...]:
-        for own_input, each in zip(static, given, strict=True):
-            own_input.copy_(each)
-        graph.replay()
-        return tuple(each.to(given[0].dtype, copy=True) for each in made)
 
-    return replayed
+class _Recorded:
+    """A CUDA graph of a network's kernels, which work on the memory that they were recorded with."""
+
+    def __init__(self, straight: _Straight, prepared: Callable[[Tensor], Tensor], tensors: tuple[Tensor, ...]) -> None:
+        # The graph has the addresses of the weights alone: they live as long as somebody holds the module.
+        self.straight = straight
+        self.inputs = [prepared(each).clone() for each in tensors]
+        cuda: Any = torch.cuda
+        with cuda.device(tensors[0].device):
+            stream = cuda.Stream()
+            stream.wait_stream(cuda.current_stream())
+            with cuda.stream(stream):
+                for _ in range(_WARM_UP):
+                    straight(*self.inputs)
+            cuda.current_stream().wait_stream(stream)
+            self.graph = cuda.CUDAGraph()
+            with cuda.graph(self.graph):
+                self.made = straight(*self.inputs)
+
+    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
+        for own, each in zip(self.inputs, given, strict=True):
+            own.copy_(each)
+        self.graph.replay()
+        return tuple(each.to(given[0].dtype, copy=True) for each in self.made)
