@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 import netgen
 from netgen.mirror import network, optimised
 from netgen.mirror.precision import full_precision
+from tests.test_mirror_truth import case_files, cases
+from tests.truth import weights_of
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
 
@@ -91,6 +95,58 @@ def test_a_recorded_network_keeps_its_weights(monkeypatch: pytest.MonkeyPatch) -
     for image in images:
         assert torch.allclose(run(image)[0], mirror(image), atol=1e-6)
     assert not {id(each) for each in mirror.parameters()} & {id(each) for each in run.straight.parameters()}
+
+
+def pretended(mirror: netgen.Mirror) -> None:
+    """Put the weights on a GPU that is not there: tensors without values that know their device."""
+    for module in mirror.modules():
+        tables: Any = (module._parameters, module._buffers)
+        for table in tables:
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+
+
+def lacking(mirror: netgen.Mirror, inputs: Mapping[str, Any]) -> str:
+    """What PyTorch says of a pass whose tensors are all on a GPU: where one is not, two devices met."""
+    with FakeTensorMode():
+        try:
+            pretended(mirror)
+            given = {name: torch.empty(each.shape, device="cuda") for name, each in inputs.items()}
+            found = mirror(given, blobs="all")
+        except (RuntimeError, DataDependentOutputException, DynamicOutputShapeException) as error:
+            return str(error)
+        return ", ".join(name for name, blob in found.items() if blob.device.type != "cuda")
+
+
+class Forgetful(nn.Module):
+    """Adds a tensor of the CPU."""
+
+    def forward(self, bottom: torch.Tensor) -> torch.Tensor:
+        return bottom + torch.ones(8)
+
+
+def test_a_tensor_on_another_device_is_found() -> None:
+    mirror = netgen.to_torch(netgen.Net().input(1, 8, name="data").relu(name="r"))
+    assert lacking(mirror, {"data": np.zeros((1, 8))}) == ""
+    mirror.program.steps[0].module.forward = Forgetful().forward
+    assert "cuda:0 and cpu" in lacking(mirror, {"data": np.zeros((1, 8))})
+
+
+def test_layers_make_their_tensors_where_their_bottoms_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    beyond = ("not linked with support for cuda", "aten._local_scalar_dense", "aten.nonzero")
+    passed = 0
+    for name, row in cases().items():
+        text, arrays = case_files(name)
+        try:
+            mirror = netgen.to_torch(netgen.parse_prototxt(text), row["phase"], weights=weights_of(arrays))
+        except netgen.NetgenError:
+            continue
+        said = lacking(mirror, {key[3:]: each for key, each in arrays.items() if key.startswith("in:")})
+        passed += not said
+        assert not said or any(each in said for each in beyond), f"{name}: {said}"
+    assert passed >= 0.6 * len(cases())
 
 
 @on_a_gpu
