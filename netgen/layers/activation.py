@@ -31,7 +31,9 @@ class ReLU(SameShape):
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from torch import nn
 
-        return nn.LeakyReLU(self.fields["negative_slope"]) if self.fields["negative_slope"] else nn.ReLU()
+        from netgen.mirror.activation import ReLU
+
+        return nn.LeakyReLU(self.fields["negative_slope"]) if self.fields["negative_slope"] else ReLU()
 
 
 class PReLU(SameShape):
@@ -86,9 +88,9 @@ class ELU(SameShape):
         return 4
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from torch import nn
+        from netgen.mirror.activation import ELU
 
-        return nn.ELU(self.fields["alpha"])
+        return ELU(self.fields["alpha"])
 
 
 class Sigmoid(SameShape):

@@ -7,6 +7,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+class ReLU(nn.ReLU):
+    """max(x, 0), which Caffe computes as max(x, 0) + 0 * min(x, 0): of minus infinity it makes NaN (relu_layer.cpp).
+
+    That takes three times as long, and is done after pooling that begins with -FLT_MAX what no value ends
+    (``overflows``); elsewhere minus infinity gives 0.
+    """
+
+    overflows = False
+    """Whether sums of -FLT_MAX may come here."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape to the same."""
+        return input - input.clamp(max=0) if self.overflows else super().forward(input)
+
+
+class ELU(nn.ELU):
+    """max(x, 0) + alpha (exp(min(x, 0)) - 1), with Caffe's roundings (elu_layer.cpp).
+
+    On CPUs torch takes an expm1 that rounds otherwise from about -16 on, which an ArgMax over values near -1 shows.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape to the same."""
+        if input.device.type != "cpu":
+            return super().forward(input)
+        if torch.is_grad_enabled() and input.requires_grad:
+            return functional.relu(input) + self.alpha * (input.clamp(max=0).exp() - 1)
+        below = input.clamp(max=0).exp_().sub_(1)
+        return below.mul_(self.alpha).add_(functional.relu(input))
+
+
 class PReLU(nn.Module):
     """ReLU with a learned slope per channel, or a single one without axes (prelu_layer.cpp)."""
 

@@ -48,6 +48,13 @@ class Pooling(nn.Module):
         self.passes_nan = True
         """Whether a NaN is passed over; torch alone makes NaN of its window."""
 
+    @property
+    def misses(self) -> bool:
+        """Whether a maximum's last window may lie beyond the bottom, and give -FLT_MAX, for some size of it."""
+        if self.method != "MAX" or self.kernel is None or self.floor:
+            return False
+        return self.pad == (0, 0) and any(s > k for s, k in zip(self.stride, self.kernel, strict=True))
+
     def forward(self, bottom: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Pool the windows; a kernel of None is the whole image."""
         kernel = self.kernel or (bottom.shape[2], bottom.shape[3])

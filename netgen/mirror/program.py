@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from netgen.mirror.activation import ReLU
 from netgen.mirror.normalization import BatchNorm
+from netgen.mirror.pooling import Pooling
 from netgen.wiring import readers
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ def build(
         elif i not in seconds:
             steps.append(_step(each, shaped[joined[i]] if i in joined else None, modules))
     _work_in_place(steps)
+    _follow_overflow(steps)
     return Program(inputs, tuple(available), blobs, tuple(_with_spent(steps, available)))
 
 
@@ -126,6 +129,17 @@ def _work_in_place(steps: Iterable[Step]) -> None:
         if isinstance(step.module, nn.ReLU | nn.LeakyReLU) and step.bottoms == step.tops:
             step.module.inplace = isinstance(makers.get(step.tops[0]), _FRESH)
         makers.update(dict.fromkeys(step.tops, step.module))
+
+
+def _follow_overflow(steps: Iterable[Step]) -> None:
+    """Let each ReLU that -FLT_MAX of a window beyond its bottom may reach do as Caffe does with minus infinity."""
+    reached: set[str] = set()
+    for step in steps:
+        comes = not reached.isdisjoint(step.bottoms)
+        if comes and isinstance(step.module, ReLU):
+            step.module.overflows = True
+        if comes or (isinstance(step.module, Pooling) and step.module.misses):
+            reached.update(step.tops)
 
 
 def _with_spent(steps: Sequence[Step], outputs: Iterable[str]) -> list[Step]:
