@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
@@ -86,7 +86,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     given = given_shapes(net, state, inputs)
     blobs = input_shapes(net, given)
     wiring = None if net.wired else Wiring(blobs)
-    shared: dict[str, tuple[str, Shape]] = {}
+    shared: dict[str, _Owner] = {}
     for layer in net.layers:
         try:
             if wiring is not None:
@@ -295,13 +295,30 @@ def _check_counts(layer: Layer, kind: LayerType) -> None:
             raise NetgenError(f"{field} must be given once for each of its {len(names)} blobs, got {len(values)}")
 
 
-def _check_shared(layer: Layer, weights: Sequence[Shape], shared: dict[str, tuple[str, Shape]]) -> None:
-    """Weights of one param name are one array (net.cpp, AppendParam)."""
+class _Owner(NamedTuple):
+    """The first layer of those that share a weight, and what the params of all of them say."""
+
+    layer: str
+    shape: Shape
+    multipliers: dict[str, float]
+
+
+def _check_shared(layer: Layer, weights: Sequence[Shape], shared: dict[str, _Owner]) -> None:
+    """Weights of one param name are one array, with one rate of learning (net.cpp, AppendParam)."""
     for spec, shape in zip(layer.params.get("param", ()), weights, strict=False):
         name = spec.get("name", "")
         if not name:
             continue
-        owner, owned = shared.setdefault(name, (layer.name, shape))
+        owner = shared.setdefault(name, _Owner(layer.name, shape, {}))
         permissive = spec.get("share_mode") == "PERMISSIVE"
-        if (count(owned) != count(shape)) if permissive else (owned != shape):
-            raise NetgenError(f"shares weight {name!r} ({text(shape)}) with layer {owner!r}, where it is {text(owned)}")
+        if (count(owner.shape) != count(shape)) if permissive else (owner.shape != shape):
+            raise NetgenError(
+                f"shares weight {name!r} ({text(shape)}) with layer {owner.layer!r}, where it is {text(owner.shape)}"
+            )
+        for field in ("lr_mult", "decay_mult"):
+            had = owner.multipliers.setdefault(field, spec[field]) if field in spec else None
+            if had is not None and had != spec[field]:
+                raise NetgenError(
+                    f"shares weight {name!r} with layer {owner.layer!r}: its {field} must be the same wherever it is "
+                    f"given, got {had:g} and {spec[field]:g}"
+                )

@@ -146,57 +146,6 @@ def test_frozen_layers_and_groups() -> None:
     assert not mirror.get_submodule("a").weight.grad
 
 
-def test_weights_shared_by_name() -> None:
-    named = 'param { name: "w" lr_mult: 3 } param { name: "b" lr_mult: 3 }'
-    net = parsed(conv("a", "data", "x", named), conv("b", "x", "y", named))
-    mirror = netgen.to_torch(net)
-    for each in (mirror, copy.deepcopy(mirror), pickle.loads(pickle.dumps(mirror)), copy.deepcopy(mirror).double()):
-        assert each.get_submodule("a").weight is each.get_submodule("b").weight
-        assert sum(len(group["params"]) for group in each.param_groups(1)) == 2
-    weights = mirror.caffe_weights()
-    assert list(weights) == ["a:0", "a:1", "b:0", "b:1"]
-    assert np.array_equal(weights["a:0"], weights["b:0"])
-    mirror.load({"a:0": 2 * weights["a:0"], "a:1": weights["a:1"]})  # a snapshot that has each once
-    assert np.array_equal(mirror.caffe_weights()["b:0"], 2 * weights["a:0"])
-    weights["b:0"] = weights["b:0"] + 1
-    assert refusal(mirror.load, weights) == (
-        "the weights do not fit the network: of one param name, and different: 'b:0' from 'a:0'"
-    )
-
-
-def test_what_is_shared_in_another_shape_is_refused() -> None:
-    loose = 'param { name: "w" share_mode: PERMISSIVE }'
-    net = parsed(
-        conv("a", "data", "x", loose, "num_output: 16 kernel_size: 1 bias_term: false"),
-        conv("b", "data", "y", loose, "num_output: 4 kernel_size: 2 bias_term: false"),
-    )
-    assert list(netgen.expected_weights(net)) == ["a:0", "b:0"]
-    assert refusal(netgen.to_torch, net) == (
-        "layer 'b': its weight 'w' is 4x4x2x2, and 16x4x1x1 in the layer that it shares it with; the mirror needs one "
-        "shape"
-    )
-
-
-def test_statistics_shared_by_name() -> None:
-    named = "".join(f'param {{ name: "{name}" lr_mult: 0 }} ' for name in "mvf")
-    net = parsed(bn("p", "data", "p", named), bn("q", "p", "q", named))
-    mirror = netgen.to_torch(net, "TRAIN").double().float()  # to() replaces buffers
-    mirror(batch())
-    weights = mirror.caffe_weights()
-    mean = batch().mean((0, 2, 3)).numpy()
-    assert weights["p:2"] == np.float32(1.999)
-    np.testing.assert_allclose(weights["p:0"], 0.999 * mean, atol=1e-5)  # and what q adds is 0
-    for index in range(3):
-        assert np.array_equal(weights[f"p:{index}"], weights[f"q:{index}"])
-    assert mirror.load(weights) == []
-    partly = 'param { name: "m" lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 }'
-    net = parsed(bn("p", "data", "p", partly), bn("q", "p", "q", partly))
-    assert refusal(netgen.to_torch, net) == (
-        "layer 'q': it shares some of its statistics with another layer and not all of them; the mirror shares all or "
-        "none"
-    )
-
-
 # Two phases
 
 

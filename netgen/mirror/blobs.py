@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -21,10 +22,23 @@ class Slot(NamedTuple):
     layer: Layer
     module: nn.Module
     name: str
-    lr_mult: float
-    decay_mult: float
-    shared: str
-    """The name under which several layers share it, "" for none (``param { name }``)."""
+    spec: Mapping[str, Any]
+    """What its ``param`` says, and of those that it is shared with."""
+
+    @property
+    def lr_mult(self) -> float:
+        """The factor of its learning rate; 0 for what is frozen."""
+        return float(self.spec.get("lr_mult", 1.0))
+
+    @property
+    def decay_mult(self) -> float:
+        """The factor of its weight decay."""
+        return float(self.spec.get("decay_mult", 1.0))
+
+    @property
+    def shared(self) -> str:
+        """The name under which several layers share it, "" for none (``param { name }``)."""
+        return str(self.spec.get("name", ""))
 
     def read(self) -> Tensor:
         """The blob, in Caffe's shape."""
@@ -41,7 +55,7 @@ class Slot(NamedTuple):
             getattr(self.module, self.name).data.copy_(value)
 
     def parameter(self) -> nn.Parameter | None:
-        """The parameter that holds it; None for statistics."""
+        """The parameter that holds it; None for statistics, and for what is seen of another module's."""
         found = getattr(self.module, self.name, None)
         return found if isinstance(found, nn.Parameter) else None
 
@@ -51,12 +65,9 @@ def slots(each: ShapedLayer, module: nn.Module, *, second: bool = False) -> list
     names = _names(module, second=second)[: len(each.weights)]
     specs = [*each.layer.params.get("param", ()), *[{}] * len(each.weights)]
     return [
-        Slot(
-            f"{each.layer.name}:{i}", each.layer, module, name,
-            spec.get("lr_mult", 1.0), spec.get("decay_mult", 1.0), spec.get("name", ""),
-        )
+        Slot(f"{each.layer.name}:{i}", each.layer, module, name, spec)
         for i, (name, spec) in enumerate(zip(names, specs, strict=False))
-    ]  # fmt: skip
+    ]
 
 
 def _names(module: nn.Module, *, second: bool) -> tuple[str, ...]:

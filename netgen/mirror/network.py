@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from netgen.graph import Graph
     from netgen.layers.base import Shape
+    from netgen.mirror.blobs import Slot
     from netgen.shapes import ShapedLayer
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -64,6 +65,7 @@ class Mirror(Weighted):
     missing: dict[str, NetgenError]
     programs: dict[str, Program]
     _seen: dict[str, set[tuple[Shape, ...]]]
+    _twins: list[Slot]
 
     def __init__(
         self,
@@ -78,8 +80,9 @@ class Mirror(Weighted):
         self.states = {each: State(each, level, tuple(stages)) for each in ("TRAIN", "TEST")}
         shaped, self.missing = shaped_phases(net, phase, self.states, inputs or {})
         self.given = dict(inputs or {})
+        self._twins = []
         self.programs = self._built(shaped)
-        tie_named(self.slots.values())
+        tie_named(self.slots, self._twins)
         self._freeze()
         self._seen = {"TRAIN": set(), "TEST": set()}
         self.train(phase == "TRAIN")
@@ -176,8 +179,9 @@ class Mirror(Weighted):
                 known = self.slots.setdefault(slot.key, slot)
                 if known.module is not module:
                     tie_phases(known, slot)
+                    self._twins.append(slot)
                     if phase == "TRAIN":  # whose multipliers are those that the solver reads
-                        self.slots[slot.key] = known._replace(lr_mult=slot.lr_mult, decay_mult=slot.decay_mult)
+                        self.slots[slot.key] = known._replace(spec=slot.spec)
             if i not in seconds:
                 self._add_as(each.layer.name, module)
 
