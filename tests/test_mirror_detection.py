@@ -209,26 +209,6 @@ def test_segmentation_evaluate() -> None:
         mirror("SegmentationEvaluate", [(1, 2, 2, 2), (1, 2, 4, 4)], num_classes=2)(found, torch.zeros(1, 2, 4, 4))
 
 
-def test_detection_evaluate_of_difficult_boxes_and_of_several_claims() -> None:
-    truth = torch.tensor([[0, 1, 0, 0, 0, 0.5, 0.5, 0], [0, 1, 0, 0.5, 0.5, 1, 1, 1], [0, 2, 0, 0, 0, 1, 1, 0]])
-    rows = [
-        [0, 1, 0.5, 0, 0, 0.5, 0.5],
-        [0, 1, 0.9, 0, 0, 0.5, 0.52],
-        [0, 1, 0.3, 0.5, 0.5, 1, 1],
-        [1, 2, 0.4, 0, 0, 1, 1],
-    ]
-    given = torch.tensor([*rows, [0, -1, -1, -1, -1, -1, -1]])
-    shapes = [(1, 1, 5, 7), (1, 1, 3, 8)]
-    for difficult, boxes, last in ((True, 2, [1, 0]), (False, 1, [0, 0])):
-        module = mirror("DetectionEvaluate", shapes, num_classes=3, evaluate_difficult_gt=difficult)
-        got = module(given[None, None], truth[None, None])[0, 0]
-        want = [
-            [-1, 1, boxes, -1, -1], [-1, 2, 1, -1, -1],
-            [0, 1, 0.9, 1, 0], [0, 1, 0.5, 0, 1], [0, 1, 0.3, *last], [1, 2, 0.4, 0, 1],
-        ]  # fmt: skip
-        torch.testing.assert_close(got, torch.tensor(want))
-
-
 def test_refusals() -> None:
     own = "has no mirror, because its gradient is not that of its value, and releases differ in both; give it one: a"
     for type_, shapes in (
@@ -246,11 +226,6 @@ def test_refusals() -> None:
     head = mirror("YoloDetectionOutput", [(1, 50, 4, 5)], num_classes=20, num_box=2, biases=[1, 1, 2, 2])
     with pytest.raises(NetgenError, match=r"a head must be square and have 2 \(5 \+ 20\) = 50 channels, got 1x50x4x5"):
         head(torch.zeros(1, 50, 4, 5))
-    named = mirror("DetectionEvaluate", [(1, 1, 1, 7), (1, 1, 1, 8)], num_classes=3, name_size_file="names.txt")
-    with pytest.raises(
-        NetgenError, match=r"listed in name_size_file \('names.txt'\) are not compared here; remove the"
-    ):
-        named(torch.ones(1, 1, 1, 7), torch.ones(1, 1, 1, 8))
     plain = mirror("DetectionEvaluate", [(1, 1, 1, 7), (1, 1, 1, 8)], num_classes=3)
     with pytest.raises(NetgenError, match="the background's label 0 must not be among the ground truth"):
         plain(torch.ones(1, 1, 1, 7), torch.zeros(1, 1, 1, 8))

@@ -191,7 +191,8 @@ class DetectionEvaluate(LayerType):
     Bottoms: detections, 1 x 1 x D x 7, and ground truth, 1 x 1 x G x 8. The top has a row for each class but the
     background, with its number of boxes, and one for each detection: 1 x 1 x (num_classes - 1 + D) x 5. Rows of the
     first bottom without a label (-1) are dropped when running; after loading there are none, and that is the shape
-    here. Caffe also reads ``name_size_file``, which is not opened here. PyTorch has none.
+    here. ``name_size_file``, with name, height and width of each image, is opened when running: boxes are then compared
+    in pixels. PyTorch has none.
 
     Source: the SSD fork of Caffe, src/caffe/layers/detection_evaluate_layer.cpp.
     """
@@ -215,18 +216,17 @@ class DetectionEvaluate(LayerType):
         return [(1, 1, classes + legacy_shape(bottoms[0])[2], 5)]
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
-        from netgen.mirror.detection import detection_evaluate
-        from netgen.mirror.function import ByValue
+        from netgen.mirror.evaluation import DetectionEvaluate
 
         fields = self.fields
-        return ByValue(
-            detection_evaluate,
+        return DetectionEvaluate(
             self.shapes,
+            fields.get("name_size_file", ""),
+            {**declared("ResizeParameter"), **fields["resize_param"]} if fields.get("resize_param") else None,
             classes=fields["num_classes"],
             background=_label(fields["background_label_id"]),
             threshold=fields["overlap_threshold"],
             difficult=fields["evaluate_difficult_gt"],
-            name_size_file=fields.get("name_size_file", ""),
         )
 
 

@@ -1,4 +1,4 @@
-"""The SSD fork's priors, detections and their evaluation."""
+"""The SSD fork's priors and detections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netgen.errors import NetgenError
 from netgen.layers.base import legacy_shape
-from netgen.mirror.boxes import decode, overlaps, ranked, suppress
+from netgen.mirror.boxes import decode, ranked, suppress
 
 
 class PriorBox(nn.Module):
@@ -151,69 +150,3 @@ def _best(scores: Tensor, kept: Tensor, batch: int, most: int) -> Tensor:
     ordered = scores.masked_fill(~kept, -torch.inf).view(batch, -1)
     places = ordered.sort(dim=1, descending=True, stable=True)[1][:, :most]
     return kept & torch.zeros_like(ordered, dtype=torch.bool).scatter_(1, places, True).view_as(kept)
-
-
-@torch.no_grad()
-def detection_evaluate(
-    detections: Tensor,
-    truth: Tensor,
-    *,
-    classes: int,
-    background: int,
-    threshold: float,
-    difficult: bool,
-    name_size_file: str,
-) -> Tensor:
-    """A row for each class, -1, label, boxes, -1, -1, then one for each detection: image, label, score, true, false.
-
-    (detection_evaluate_layer.cpp.) 1 x 1 x D x 7 and 1 x 1 x G x 8 to 1 x 1 x (classes + D) x 5. ``difficult`` is
-    evaluate_difficult_gt; without it a detection of a difficult box is neither true nor false. No gradient passes.
-    """
-    if name_size_file:
-        raise NetgenError(
-            f"boxes in pixels of the images listed in name_size_file ({name_size_file!r}) are not compared here; "
-            "remove the field, and they are compared as fractions of the images"
-        )
-    given, boxes = wide(detections).reshape(-1, 7), wide(truth).reshape(-1, 8)
-    boxes = boxes[(boxes[:, 0].long() == -1).cumsum(0) == 0]
-    rows = int((given[:, 1] != -1).sum())
-    given = given[(given[:, 0].long() != -1) & (given[:, 1].long() != -1)]
-    for what, labels in (("the detections", given[:, 1]), ("the ground truth", boxes[:, 1])):
-        if background >= 0 and bool((labels.long() == background).any()):
-            raise NetgenError(f"the background's label {background} must not be among {what}")
-    heads = torch.tensor([label for label in range(classes) if label != background], device=given.device)
-    top = given.new_zeros(len(heads) + rows, 5)
-    counting = boxes if difficult else boxes[boxes[:, 7] == 0]
-    top[: len(heads)] = -1
-    top[: len(heads), 1] = heads.to(top)
-    top[: len(heads), 2] = (counting[:, 1].long() == heads[:, None]).sum(1).to(top)
-    judged = _judged(given, boxes, threshold, difficult)
-    top[len(heads) : len(heads) + len(judged)] = judged
-    return top[None, None]
-
-
-def _judged(given: Tensor, boxes: Tensor, threshold: float, difficult: bool) -> Tensor:
-    """The detections, D x 7, in Caffe's order, as image, label, score, true, false; ``boxes`` are G x 8."""
-    given = given[_in_order(given[:, 0], given[:, 1])]
-    same = (given[:, None, :2].long() == boxes[:, :2].long()).all(-1)
-    # Caffe sorts by score only those that have ground truth of their image and label.
-    order = _in_order(given[:, 0], given[:, 1], torch.where(same.any(1), -given[:, 2], 0))
-    given, same = given[order], same[order]
-    places = torch.arange(len(given), device=given.device)
-    shared = overlaps(given[:, 3:], boxes[:, 3:7]).masked_fill(~same, -1)
-    most, nearest = torch.cat([shared, shared.new_full((len(given), 1), -1)], 1).max(1)
-    hit = (most >= threshold) & same.any(1)
-    easy = torch.cat([boxes[:, 7] == 0, boxes.new_ones(1, dtype=torch.bool)])[nearest] | difficult
-    claims = torch.where(hit & easy, nearest, len(boxes))
-    first = places.new_full((len(boxes) + 1,), len(given)).scatter_reduce(0, claims, places, "amin")
-    true = hit & easy & (first[claims] == places)
-    false = ~hit | (easy & ~true)
-    return torch.cat([given[:, :3], torch.stack([true, false], 1).to(given)], 1)
-
-
-def _in_order(*keys: Tensor) -> Tensor:
-    """The places of rows sorted by several keys, the first one foremost; equal rows stay in their order."""
-    order = torch.arange(len(keys[0]), device=keys[0].device)
-    for key in reversed(keys):
-        order = order[key[order].sort(stable=True)[1]]
-    return order

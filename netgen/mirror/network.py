@@ -16,6 +16,7 @@ from netgen.mirror import memory
 from netgen.mirror.binding import by_name, listed, tensor_for
 from netgen.mirror.blobs import slots
 from netgen.mirror.building import among, joined_pairs, modules_of, shaped_phases
+from netgen.mirror.evaluation import DetectionEvaluate
 from netgen.mirror.names import escaped
 from netgen.mirror.normalization import BatchNorm
 from netgen.mirror.precision import full_precision
@@ -125,9 +126,9 @@ class Mirror(Weighted):
         return {name: values[name] for name in wanted}
 
     def reset(self) -> None:
-        """Forget the hidden state that recurrent layers keep from one pass to the next, as Caffe's do."""
+        """Forget what recurrent layers keep from one pass to the next, as Caffe's do, and DetectionEvaluate's place."""
         for module in self.children():
-            if isinstance(module, Recurrent):
+            if isinstance(module, Recurrent | DetectionEvaluate):
                 module.reset()
 
     def loss(self, *args: Any, **kwargs: Any) -> Tensor:
