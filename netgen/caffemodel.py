@@ -7,7 +7,6 @@ costs its own size of memory at most.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from netgen.graph import Fields, Graph, Layer
 from netgen.layers.base import text
 from netgen.schema import FIELDS
 from netgen.shapes import given_shapes
-from netgen.weights import by_layer, key_of
+from netgen.weights import by_layer, key_of, param_name
 from netgen.wire import LENGTH, Bytes, Entry, MalformedError, entries, entry_at, head, mapped, varint
 from netgen.wiring import State
 
@@ -40,8 +39,9 @@ def read_caffemodel(path: str | os.PathLike[str]) -> Weights:
     """The weights in a ``.caffemodel`` of any age, by ``layer:index`` in the file's order; all else in it is ignored.
 
     The arrays are read-only views onto the file where it holds packed floats, so it must not be changed while they
-    live. Raises ParseError for a file that is no whole ``.caffemodel``, whose shapes and values do not agree, or in
-    which two layers of one name have weights; UsageError when it cannot be read.
+    live. Two layers of one name are one where they have the same weights, which they shared when they were written.
+    Raises ParseError for a file that is no whole ``.caffemodel``, whose shapes and values do not agree, or in which two
+    layers of one name have other weights; UsageError when it cannot be read.
     """
     name = os.fspath(path)
     data = mapped(name)
@@ -49,20 +49,30 @@ def read_caffemodel(path: str | os.PathLike[str]) -> Weights:
     owners: set[str] = set()
     try:
         for layer, blobs in _layers(data, name):
-            if blobs and layer in owners:
+            arrays = {
+                key_of(layer, index): _read(data, blob, name, f"layer {layer!r}, weight {index}")
+                for index, blob in enumerate(blobs)
+            }
+            if blobs and layer in owners and not _are_of(weights, layer, arrays):
                 raise ParseError(name, 0, 0, _twice(layer))
             owners.update([layer] if blobs else [])
-            for index, blob in enumerate(blobs):
-                weights[key_of(layer, index)] = _read(data, blob, name, f"layer {layer!r}, weight {index}")
+            weights.update(arrays)
     except MalformedError as error:
         raise ParseError(name, 0, 0, f"this is no .caffemodel, or a part of one: {error}") from None
     return weights
 
 
+def _are_of(weights: Weights, layer: str, arrays: Mapping[str, Array]) -> bool:
+    """Whether the weights of a layer so far are these."""
+    if key_of(layer, len(arrays)) in weights:
+        return False
+    return all(key in weights and np.array_equal(weights[key], arrays[key], equal_nan=True) for key in arrays)
+
+
 def _twice(layer: str) -> str:
     return (
-        f"two layers {layer!r} have weights, of which Caffe loads the last into the first layer of that name; "
-        "give them names of their own"
+        f"two layers {layer!r} have different weights, of which Caffe loads the last into the first layer of that "
+        "name; give them names of their own"
     )
 
 
@@ -171,15 +181,23 @@ def _written_net(net: Graph, weights: Mapping[str, list[Array]], state: State) -
 
     given_shapes(net, state, None)  # which refuses what is no net or phase
     layers = [layer for layer in net.layers if state.has(layer)]
-    names = Counter(layer.name for layer in layers)
-    for name in weights:
-        if names[name] != 1:
+    named: dict[str, list[Layer]] = {}
+    for layer in layers:
+        named.setdefault(layer.name, []).append(layer)
+    for name, arrays in weights.items():
+        if name not in named or not _share(named[name], len(arrays)):
             raise NetgenError(
                 f"there are weights of a layer {name!r}, which the net "
-                + ("has twice" if name in names else f"does not have in {state}{did_you_mean(name, list(names))}")
+                + ("has twice" if name in named else f"does not have in {state}{did_you_mean(name, list(named))}")
             )
     first: bytes = to_message(Graph(net.name, (), net.params)).SerializeToString()
     return _joined([_written_layer(layer, weights.get(layer.name, [])) for layer in layers], first)
+
+
+def _share(layers: list[Layer], number: int) -> bool:
+    """Whether layers of one name have one set of that many weights (``param { name }``)."""
+    names = {tuple(param_name(layer, index) for index in range(number)) for layer in layers}
+    return len(layers) == 1 or (len(names) == 1 and all(*names))
 
 
 def _joined(layers: list[Written], first: bytes) -> Written:

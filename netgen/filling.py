@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -14,11 +15,12 @@ from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.layers.base import Shape, count, declared, text
 from netgen.shapes import walk_layers
-from netgen.weights import Array, Weights, expected_weights, key_of, split_key
+from netgen.weights import Array, Weights, expected_weights, key_of, param_name, split_key
 from netgen.wiring import State
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
+    from netgen.shapes import ShapedLayer
 
 INITS = ("fillers", "zeros")
 
@@ -49,28 +51,49 @@ def fill_weights(
     >>> {key: array.shape for key, array in fill_weights(net, seed=1).items()}
     {'c:0': (4, 3, 3, 3), 's:0': (4,), 's:1': (4,)}
     """
+    _check(seed, init)
+    expected_weights(net, phase, inputs, stages=stages, level=level)  # which refuses what has no names of its own
+    weights: Weights = {}
+    for shaped, index, array in fill_layers(walk_layers(net, State(phase, level, stages), inputs), seed, init):
+        weights.setdefault(key_of(shaped.layer.name, index), array)
+    return weights
+
+
+def fill_layers(
+    layers: Iterable[ShapedLayer], seed: int, init: str = "fillers"
+) -> Iterator[tuple[ShapedLayer, int, Array]]:
+    """Each layer's new weights by index, as ``fill_weights`` says; a further layer of a name has values of its own."""
+    _check(seed, init)
+    shared: dict[str, Array] = {}
+    names: Counter[str] = Counter()
+    for shaped in layers:
+        layer = shaped.layer
+        fillers = shaped.kind.new_weights() if init == "fillers" else []
+        again = f"%~{names[layer.name] + 1}" if names[layer.name] else ""
+        names[layer.name] += bool(shaped.weights)
+        for index, shape in enumerate(shaped.weights):
+            name = param_name(layer, index)
+            if name in shared:
+                yield shaped, index, shared[name].reshape(shape)
+                continue
+            filler = fillers[index] if index < len(fillers) else {}
+            try:
+                array = filled(shape, filler, key_of(layer.name + again, index), seed)
+            except NetgenError as error:
+                raise NetgenError(f"{layer}: weight {index}: {error}") from None
+            except MemoryError:
+                need = f"{text(shape)} takes {4 * count(shape):,} bytes"
+                raise NetgenError(f"{layer}: weight {index}: out of memory: {need}") from None
+            if name:
+                shared[name] = array
+            yield shaped, index, array
+
+
+def _check(seed: Any, init: str) -> None:
     if init not in INITS:
         raise UsageError(f"init must be one of {', '.join(INITS)}, got {shown(init)}{did_you_mean(str(init), INITS)}")
     if not hasattr(seed, "__index__") or operator.index(seed) < 0:
         raise UsageError(f"a seed must be a whole number, 0 or more, got {shown(seed)}")
-    expected = expected_weights(net, phase, inputs, stages=stages, level=level)
-    weights: Weights = {}
-    for shaped in walk_layers(net, State(phase, level, stages), inputs):
-        fillers = shaped.kind.new_weights() if init == "fillers" else []
-        for index, shape in enumerate(shaped.weights):
-            key = key_of(shaped.layer.name, index)
-            if key in expected.owners:
-                weights[key] = weights[expected.owners[key]].reshape(shape)
-                continue
-            filler = fillers[index] if index < len(fillers) else {}
-            try:
-                weights[key] = filled(shape, filler, key, seed)
-            except NetgenError as error:
-                raise NetgenError(f"{shaped.layer}: weight {index}: {error}") from None
-            except MemoryError:
-                need = f"{text(shape)} takes {4 * count(shape):,} bytes"
-                raise NetgenError(f"{shaped.layer}: weight {index}: out of memory: {need}") from None
-    return weights
 
 
 def filled(shape: Shape, filler: Mapping[str, Any], key: str, seed: int) -> Array:

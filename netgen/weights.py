@@ -20,6 +20,7 @@ from netgen.wiring import State
 
 if TYPE_CHECKING:
     from netgen.graph import Graph, Layer
+    from netgen.shapes import ShapedLayer
 
 Array = NDArray[np.float32]
 Weights = dict[str, Array]
@@ -95,19 +96,28 @@ def expected_weights(
 ) -> Expected:
     """The shape of every weight of a phase by ``layer:index``, in the network's order.
 
-    Weights that layers share by ``param { name }`` are there once for each. Raises NetgenError as ``infer_shapes``
-    does, and where two layers with weights have one name.
+    Weights that layers share by ``param { name }`` are there once for each, those that layers of one name share once.
+    Raises NetgenError as ``infer_shapes`` does, and where two layers of one name have weights that they do not share.
 
     >>> import netgen
     >>> expected_weights(netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c").bn())
     {'c:0': (4, 3, 3, 3), 'c/bn:0': (4,), 'c/bn:1': (4,), 'c/bn:2': (1,)}
     """
+    return expected_of(walk_layers(net, State(phase, level, stages), inputs))
+
+
+def expected_of(layers: Iterable[ShapedLayer], again: list[Layer] | None = None) -> Expected:
+    """The same for layers with their shapes; further layers of a name with own weights go to ``again``, if given."""
     expected = Expected()
     owners: dict[str, str] = {}
-    for shaped in walk_layers(net, State(phase, level, stages), inputs):
+    for shaped in layers:
         layer, shapes = shaped.layer, shaped.weights
         if shapes and key_of(layer.name, 0) in expected:
-            raise of_one_name(layer)
+            if not _is_of_first(shaped, expected, owners):
+                if again is None:
+                    raise of_one_name(layer)
+                again.append(layer)
+            continue
         for index, shape in enumerate(shapes):
             key = key_of(layer.name, index)
             expected[key] = shape
@@ -117,11 +127,21 @@ def expected_weights(
     return expected
 
 
+def _is_of_first(shaped: ShapedLayer, expected: Expected, owners: Mapping[str, str]) -> bool:
+    """Whether a further layer of a name shares all weights of the first, so that a file's copies of both are one."""
+    keys = [key_of(shaped.layer.name, index) for index in range(len(shaped.weights))]
+    for index, (key, shape) in enumerate(zip(keys, shaped.weights, strict=True)):
+        owner = owners.get(param_name(shaped.layer, index))
+        if owner is None or owner != expected.owners.get(key, key) or expected[key] != shape:
+            return False
+    return key_of(shaped.layer.name, len(keys)) not in expected
+
+
 def of_one_name(layer: Layer) -> NetgenError:
-    """What is said of a layer with weights whose name another one of its phase has."""
+    """What is said of a layer with weights of its own whose name another one of its phase has."""
     return NetgenError(
-        f"{layer}: another layer with weights has its name, and Caffe loads weights into the first alone; give it a "
-        "name of its own"
+        f"{layer}: another layer with weights has its name, and Caffe loads weights into the first alone and leaves "
+        "this one as its fillers made it; give it a name of its own, or let it share them all (param { name })"
     )
 
 

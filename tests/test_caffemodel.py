@@ -215,8 +215,13 @@ def test_blobs_that_do_not_agree_with_themselves(model: Path) -> None:
 def test_two_layers_of_one_name(model: Path) -> None:
     blob = field(5, floats(1)) + shape(1)
     assert_same(read(model, layer("a", blob) + layer("a")), {"a:0": np.ones(1, np.float32)})
-    assert refused(model, layer("a", blob) + layer("b") + layer("a", blob)) == (
-        "two layers 'a' have weights, of which Caffe loads the last into the first layer of that name; "
+    assert_same(read(model, layer("a", blob) + layer("a", blob)), {"a:0": np.ones(1, np.float32)})  # shared
+    other = field(5, floats(2)) + shape(1)
+    for second in ([other], [blob, blob], [field(5, floats(1)) + shape(1, 1)]):
+        assert "two layers 'a' have different weights" in refused(model, layer("a", blob) + layer("a", *second))
+    assert "two layers 'a' have different weights" in refused(model, layer("a", blob, blob) + layer("a", blob))
+    assert refused(model, layer("a", blob) + layer("b") + layer("a", other)) == (
+        "two layers 'a' have different weights, of which Caffe loads the last into the first layer of that name; "
         "give them names of their own"
     )
     both = layer("a") + field(2, field(4, b"b"))

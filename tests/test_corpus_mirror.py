@@ -60,12 +60,7 @@ def refused(cases: Iterator[Case]) -> tuple[int, dict[str, str]]:
 def test_every_file_with_shapes_has_a_mirror_of_the_same_shapes_and_counts(shared: Path) -> None:
     # An eighth of them; the whole, 442 files and phases, takes a minute.
     number, found = refused(shaped(sorted((shared / "corpus" / "caffe").iterdir())[::8]))
-    # Two layers of one name in one phase: Caffe would load the weights of both into the first.
-    twice = {name for name, why in found.items() if "another layer with weights has its name" in why}
-    assert twice == {
-        f"opencv__opencv__testdata__dnn__layers__shared_weights.prototxt {phase}" for phase in ("TEST", "TRAIN")
-    }
-    assert found.keys() == twice
+    assert found == {}
     assert number >= 64
 
 

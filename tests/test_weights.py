@@ -168,14 +168,48 @@ def test_weights_shared_permissively_have_their_own_shapes() -> None:
     assert_same(match_weights(expected, found), found)
 
 
-def test_a_name_given_to_two_layers_with_weights() -> None:
-    net = netgen.parse_prototxt(SHARED.replace('"a_p" type', '"a" type'))
-    with pytest.raises(netgen.NetgenError) as caught:
-        expected_weights(net)
-    assert str(caught.value) == (
-        "layer 'a' (InnerProduct): another layer with weights has its name, and Caffe loads weights into the first alone; "
-        "give it a name of its own"
-    )
+TWICE = SHARED.replace('"a_p" type', '"a" type')
+OF_ONE_NAME = (
+    "layer 'a' (InnerProduct): another layer with weights has its name, and Caffe loads weights into the first alone and "
+    "leaves this one as its fillers made it; give it a name of its own, or let it share them all (param { name })"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('param { name: "b" }', ""),
+        ('param { name: "w" } param { name: "b" }\n      inner_product_param { num_output: 3',
+         'param { name: "v" }\n      inner_product_param { num_output: 3'),
+        ('param { name: "w" }', 'param { name: "b2" }'),
+        ('num_output: 3', 'num_output: 3 bias_term: false'),
+    ],
+)  # fmt: skip
+def test_two_layers_of_one_name_with_weights_of_their_own(old: str, new: str) -> None:
+    head, _, last = TWICE.rpartition('layer { name: "a"')
+    assert old in last
+    last = last.replace(old, new).replace(' param { name: "b" }', "" if "bias_term" in new else ' param { name: "b" }')
+    net = netgen.parse_prototxt(f'{head}layer {{ name: "a"{last}')
+    for function in (expected_weights, fill_weights):
+        with pytest.raises(netgen.NetgenError) as caught:
+            function(net)
+        assert str(caught.value) == OF_ONE_NAME
+
+
+def test_two_layers_of_one_name_that_share_their_weights(tmp_path: Path) -> None:
+    net = netgen.parse_prototxt(TWICE)
+    assert expected_weights(net) == {"a:0": (3, 5), "a:1": (3,)}
+    weights = fill_weights(net, 1)
+    assert list(weights) == ["a:0", "a:1"]
+    weights["a:0"] = np.arange(15, dtype=np.float32).reshape(3, 5)
+    netgen.save_weights(weights, tmp_path / "w.caffemodel", net)
+    # Caffe writes both, and loads both into the first (net.cpp, ToProto and CopyTrainedLayersFrom).
+    written = netgen.load(tmp_path / "w.caffemodel")
+    assert [layer.name for layer in written.layers] == ["x", "y", "a", "a"]
+    assert (tmp_path / "w.caffemodel").read_bytes().count(weights["a:0"].tobytes()) == 2
+    assert_same(netgen.load_weights(tmp_path / "w.caffemodel"), weights)
+    folded = netgen.fold(net, weights)
+    assert_same(folded.weights, weights)
 
 
 def test_values_that_are_not_finite_are_told_of() -> None:

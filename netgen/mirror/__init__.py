@@ -81,7 +81,7 @@ def to_torch(
     if half and not optimize:
         raise UsageError("half goes with optimize=True; without it, call .half() of the mirror")
     mirror = Mirror(net, phase, inputs, stages=stages, level=level)
-    if weights is None or mirror.lone_layers():
+    if weights is None or mirror.lone_layers() or mirror.later:
         mirror.fill(seed)
     if weights is not None:
         mirror.load(weights)

@@ -132,14 +132,14 @@ def _weights(mirror: Mirror, shaped: Sequence[ShapedLayer]) -> list[str]:
     differences = []
     for each in shaped:
         for i, shape in enumerate(each.weights):
-            slot = mirror.slots.get(f"{each.layer.name}:{i}")
+            slot = mirror.slot_of(each.layer, i)
             got = None if slot is None else tuple(slot.read().shape)
             if got != shape:
                 there = "not there" if got is None else text(got)
                 differences.append(
                     f"{each.layer}: weight {i} is inferred as {text(shape)}, in the mirror it is {there}"
                 )
-    known = {id(slot.parameter()) for slot in mirror.slots.values()}
+    known = {id(slot.parameter()) for slot in (*mirror.slots.values(), *mirror.later)}
     for step in mirror.program.steps:
         more = [text(tuple(each.shape)) for each in step.module.parameters() if id(each) not in known]
         if more:

@@ -110,7 +110,7 @@ class Detector:
         self.beta = _beta(self.heads)
         self.preparation = chosen(net, self.heads, preparation, fork=fork)
         self.mirror = Mirror(net)
-        if ignore_missing:
+        if ignore_missing or self.mirror.later:
             self.mirror.fill()
         self.notes = self.mirror.load(weights, ignore_missing=ignore_missing)
         self.device = device_named(device) if isinstance(device, str) else device

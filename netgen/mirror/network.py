@@ -25,13 +25,13 @@ from netgen.mirror.recurrent import Recurrent
 from netgen.mirror.tying import tie_named, tie_phases
 from netgen.mirror.weighted import Weighted
 from netgen.shapes import given_shapes, input_shapes, shape_layers
-from netgen.weights import of_one_name
+from netgen.weights import expected_of, of_one_name
 from netgen.wiring import State
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from netgen.graph import Graph
+    from netgen.graph import Graph, Layer
     from netgen.layers.base import Shape
     from netgen.mirror.blobs import Slot
     from netgen.shapes import ShapedLayer
@@ -166,6 +166,8 @@ class Mirror(Weighted):
         self, phase: str, layers: Sequence[ShapedLayer], joined: Mapping[int, int], made: Mapping[int, nn.Module]
     ) -> None:
         """Take in the modules that a phase made, under their layers' names, and the slots of the phase's weights."""
+        again: list[Layer] = []
+        expected_of(layers, again)
         seconds = set(joined.values())
         own = self.weights_in[phase] = []
         for i, each in enumerate(layers):
@@ -174,17 +176,32 @@ class Mirror(Weighted):
                 own += [slot.key for slot in self.slots.values() if slot.layer is each.layer]
                 continue
             for slot in slots(each, module, second=i in seconds):
-                if slot.key in own:
-                    raise of_one_name(each.layer)
-                own.append(slot.key)
-                known = self.slots.setdefault(slot.key, slot)
-                if known.module is not module:
-                    tie_phases(known, slot)
-                    self._twins.append(slot)
-                    if phase == "TRAIN":  # whose multipliers are those that the solver reads
-                        self.slots[slot.key] = known._replace(spec=slot.spec)
+                if any(each.layer is layer for layer in again):
+                    self._take_again(slot)
+                else:
+                    self._take(phase, slot, own)
             if i not in seconds:
                 self._add_as(each.layer.name, module)
+
+    def _take(self, phase: str, slot: Slot, own: list[str]) -> None:
+        """Take in a slot of a phase that has ``own`` weights so far; of what has its key already it is a twin."""
+        known = self.slots.setdefault(slot.key, slot)
+        if known.module is not slot.module:
+            tie_phases(known, slot)
+            self._twins.append(slot)
+            if slot.key in own:  # of another layer of the name, which shares it
+                self.slots[slot.key] = known._replace(spec={**known.spec, **slot.spec})
+            elif phase == "TRAIN":  # whose multipliers are those that the solver reads
+                self.slots[slot.key] = known._replace(spec=slot.spec)
+        if slot.key not in own:
+            own.append(slot.key)
+
+    def _take_again(self, slot: Slot) -> None:
+        """Take in a slot of a layer whose name an earlier one with weights has."""
+        # In one phase alone Caffe would test it with what another one has learned.
+        if slot.shared or slot.layer.params.keys() & {"include", "exclude"}:
+            raise of_one_name(slot.layer)
+        self.later.append(slot)
 
     def _add_as(self, name: str, module: nn.Module) -> None:
         again = 0
@@ -213,10 +230,10 @@ class Mirror(Weighted):
         if torch.compiler.is_compiling():
             return
         given = {**self._given_in(self.phase), **dict(zip(program.inputs, shapes, strict=True))}
-        known = {key: tuple(slot.read().shape) for key, slot in self.slots.items()}
         for each in shape_layers(self.net, self.states[self.phase], given):
             for i, shape in enumerate(each.weights):
-                had = known.get(f"{each.layer.name}:{i}", shape)
+                slot = self.slot_of(each.layer, i)
+                had = shape if slot is None else tuple(slot.read().shape)
                 if had != shape:
                     raise NetgenError(
                         f"{each.layer}: for inputs of {', '.join(map(text, shapes))} its weight {i} would have to be "

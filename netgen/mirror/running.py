@@ -65,7 +65,7 @@ def run_with_notes(
     arrays = {name: _array(name, value) for name, value in inputs.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     mirror = Mirror(net, phase, shapes, stages=stages, level=level)
-    if ignore_missing:
+    if ignore_missing or mirror.later:
         mirror.fill()
     try:
         notes = mirror.load(weights, ignore_missing=ignore_missing)

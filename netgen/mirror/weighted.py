@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError
-from netgen.filling import fill_weights
+from netgen.filling import fill_layers
 from netgen.mirror.normalization import BatchNorm
-from netgen.weights import Expected, match_weights, split_key
+from netgen.shapes import walk_layers
+from netgen.weights import Expected, key_of, match_weights, of_one_name, split_key
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from netgen.graph import Graph
+    from netgen.graph import Graph, Layer
     from netgen.layers.base import Shape
     from netgen.mirror.blobs import Slot
     from netgen.mirror.program import Program
@@ -32,6 +33,8 @@ class Weighted(nn.Module):
     net: Graph
     slots: dict[str, Slot]
     """Where each blob lies, by ``layer:index``."""
+    later: list[Slot]
+    """Those of further layers of a name, which have weights of their own and get none from files, as in Caffe."""
     weights_in: dict[str, list[str]]
     """The blobs that a phase has, by its name."""
     programs: dict[str, Program]
@@ -41,7 +44,14 @@ class Weighted(nn.Module):
         super().__init__()
         self.net = net
         self.slots = {}
+        self.later = []
         self.weights_in = {}
+
+    def slot_of(self, layer: Layer, index: int) -> Slot | None:
+        """Where a layer's weight lies; None for what the mirror lacks."""
+        key = key_of(layer.name, index)
+        own = (slot for slot in self.later if slot.layer is layer and slot.key == key)
+        return next(own, self.slots.get(key))
 
     @property
     def phase(self) -> str:
@@ -52,7 +62,7 @@ class Weighted(nn.Module):
         """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none."""
         groups: dict[tuple[float, float], dict[int, nn.Parameter]] = {}
         taken: set[int] = set()
-        for slot in self.slots.values():
+        for slot in (*self.slots.values(), *self.later):
             parameter = slot.parameter()
             if parameter is None or slot.lr_mult == 0 or id(parameter) in taken:
                 continue
@@ -64,7 +74,7 @@ class Weighted(nn.Module):
         ]
 
     def caffe_weights(self) -> dict[str, Array]:
-        """The weights as Caffe has them, {"layer:index": float32 array}; copies."""
+        """The weights as Caffe has them, {"layer:index": float32 array}; copies. Of one name the first layer's."""
         return {key: slot.read().float().cpu().numpy().copy() for key, slot in self.slots.items()}
 
     def load_caffe_weights(self, weights: Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
@@ -81,6 +91,9 @@ class Weighted(nn.Module):
         if lacking:
             names = ", ".join(map(repr, lacking))
             notes.append(f"it has no weights for the layers {names}, which only the other phase has")
+        if self.later:
+            names = ", ".join(dict.fromkeys(repr(slot.layer.name) for slot in self.later))
+            notes.append(f"layers {names}: weights go to the first of the name, and later ones keep their own")
         for key, value in match_weights(expected, weights, ignore_missing=ignore_missing, notes=notes).items():
             self.slots[key].write(_tensor_of(value))
         return notes
@@ -106,9 +119,14 @@ class Weighted(nn.Module):
             raise error if str(error).startswith(name) else NetgenError(f"{name}: {error}") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the present phase's weights to a file for Caffe and its like, as its ending says (``save_weights``)."""
+        """Write the present phase's weights to a file for Caffe and its like, as its ending says (``save_weights``).
+
+        Raises NetgenError where two layers of one name have weights of their own: Caffe would mix them up in loading.
+        """
         from netgen.weightfiles import save_weights
 
+        if self.later:
+            raise of_one_name(self.later[0].layer)
         state = self.states[self.phase]
         weights = self.caffe_weights()
         own = {key: weights[key] for key in self.weights_in.get(self.phase, ())}
@@ -121,11 +139,11 @@ class Weighted(nn.Module):
         testing takes 0 and 1 for mean and variance, where Caffe's zeros would multiply by 1 over the root of eps.
         """
         for phase in self.programs:
-            state = self.states[phase]
-            given = self._given_in(phase)
-            filled = fill_weights(self.net, seed, phase, given, stages=state.stages, level=state.level)
-            for key, value in filled.items():
-                self.slots[key].write(_tensor_of(value))
+            layers = walk_layers(self.net, self.states[phase], self._given_in(phase))
+            for shaped, index, value in fill_layers(layers, seed):
+                slot = self.slot_of(shaped.layer, index)
+                assert slot is not None, "the mirror has the same layers"
+                slot.write(_tensor_of(value))
         for module in self.modules():
             if isinstance(module, BatchNorm):
                 module.start()
@@ -141,7 +159,7 @@ class Weighted(nn.Module):
 
     def _freeze(self) -> None:
         """No gradients for weights whose lr_mult is 0."""
-        for slot in self.slots.values():
+        for slot in (*self.slots.values(), *self.later):
             parameter = slot.parameter()
             if parameter is not None and slot.lr_mult == 0:
                 parameter.requires_grad_(False)
