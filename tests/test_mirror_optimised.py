@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ import netgen
 from netgen.mirror.calibration import calibrate
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from netgen.mirror.optimised import Optimised
     from netgen.weights import Weights
 
@@ -106,8 +110,6 @@ def test_what_it_does_not_do() -> None:
     net = small()
     weights = weights_of(net)
     fast = optimised(net, weights)
-    with pytest.raises(netgen.NetgenError, match="an optimised mirror is for inference alone; train the one without"):
-        fast.train()
     with pytest.raises(netgen.UsageError, match="an optimised mirror gives its outputs alone; ask one without"):
         fast(image(1, 3, 33, 33), blobs=["c1"])
     with pytest.raises(netgen.UsageError, match="optimize is for phase TEST, got TRAIN"):
@@ -120,6 +122,125 @@ def test_what_it_does_not_do() -> None:
         netgen.to_torch(net, weights=weights, half=True)  # type: ignore[call-overload]
     with pytest.raises(netgen.NetgenError, match="c1"):
         fast(image(1, 4, 33, 33))
+
+
+TRAIN = "train the mirror without optimize=True, and make another of its weights"
+FOLDED = "its weights are folded; ask the mirror without optimize=True for those of Caffe's layers"
+ANEW = "its weights are folded as it is made; make another with netgen.to_torch(net, weights=..., optimize=True)"
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("loss", TRAIN), ("param_groups", TRAIN), ("save", FOLDED), ("caffe_weights", FOLDED), ("slots", FOLDED),
+        ("load", ANEW), ("load_caffe_weights", ANEW), ("fill", ANEW),
+        ("net", "make one without optimize=True for it"), ("phase", "make one without optimize=True for it"),
+    ],
+)  # fmt: skip
+def test_what_a_mirror_has_and_it_lacks_is_told(name: str, way: str) -> None:
+    fast = optimised(small(), weights_of(small()))
+    with pytest.raises(netgen.UsageError) as caught:
+        getattr(fast, name)
+    assert str(caught.value) == f"an optimised mirror has no {name!r}, it gives its outputs alone; {way}"
+    assert not hasattr(fast, name)
+    with pytest.raises(AttributeError, match="'Optimised' object has no attribute 'lose'"):
+        _ = fast.lose
+
+
+def test_it_does_not_train() -> None:
+    fast = optimised(small(), weights_of(small()))
+    for function in (fast.train, fast.requires_grad_):
+        with pytest.raises(netgen.NetgenError) as caught:
+            function()
+        assert str(caught.value) == f"an optimised mirror is for inference alone; {TRAIN}"
+    assert fast.train(False) is fast.requires_grad_(False) is fast
+
+
+def test_a_state_is_taken_over_by_what_was_made_before(tmp_path: Path) -> None:
+    net = small()
+    weights = weights_of(net)
+    one, other = optimised(net, weights), optimised(net, calibrate(net, netgen.fill_weights(net, 7)))
+    data = image(1, 3, 33, 33)
+    assert not torch.allclose(one(data), other(data))
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one(data), other(data))
+    with pytest.raises(netgen.UsageError) as caught:
+        one.load_state_dict(netgen.to_torch(net, weights=weights).state_dict())
+    assert str(caught.value) == f"this is no state of an optimised mirror; {ANEW}"
+    torch.save(one, tmp_path / "one.pt")
+    assert torch.equal(torch.load(tmp_path / "one.pt", weights_only=False)(data), one(data))
+
+
+def test_what_layers_keep_from_pass_to_pass_goes_on() -> None:
+    net = netgen.parse_prototxt(
+        """layer { name: "in" type: "Input" top: "x" top: "c"
+          input_param { shape { dim: 3 dim: 2 dim: 4 } shape { dim: 3 dim: 2 } } }
+        layer { name: "l" type: "LSTM" bottom: "x" bottom: "c" top: "y"
+          recurrent_param { num_output: 5 weight_filler { type: "gaussian" std: 1 } } }
+        layer { name: "d" type: "DummyData" top: "d"
+          dummy_data_param { shape { dim: 4 } data_filler { type: "gaussian" std: 1 } } }"""
+    )
+    fast, plain = optimised(net, netgen.fill_weights(net)), netgen.to_torch(net)
+    data = (image(3, 2, 4), torch.ones(3, 2))
+    seen = []
+    for _ in range(3):
+        made, expected = fast(*data), plain(*data)
+        for name in ("y", "d"):
+            assert torch.allclose(made[name], expected[name], atol=1e-6)
+        seen.append(made)
+    assert not any(torch.allclose(seen[0][name], seen[1][name]) for name in ("y", "d"))
+    fast.reset()
+    assert torch.allclose(fast(*data)["y"], seen[0]["y"], atol=1e-6)
+
+
+def test_torchs_warnings_about_its_own_reach_nobody() -> None:
+    program = """
+import netgen, torch
+net = netgen.Net().input(1, 3, 33, 33).conv(16, 3, name="c").bn(scale=True).relu()
+fast = netgen.to_torch(net, optimize=True)
+for size in (33, 20, 33):
+    fast(torch.zeros(1, 3, size, size))
+"""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def _fails(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("no more")
+
+
+@pytest.mark.parametrize("missing", ["trace", "freeze", "enable_onednn_fusion", "onednn_fusion_enabled"])
+@pytest.mark.parametrize("how", ["absent", "fails"])
+def test_without_fusing_its_kernels_give_the_same(missing: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = small()
+    weights = weights_of(net)
+    fused = optimised(net, weights)(image(2, 3, 33, 33))
+    if how == "absent":
+        monkeypatch.delattr(torch.jit, missing)
+    else:
+        monkeypatch.setattr(torch.jit, missing, _fails)
+    fast = optimised(net, weights)
+    for _ in range(2):
+        got = fast(image(2, 3, 33, 33))
+        assert (got - fused).abs().max() <= 1e-5 * fused.abs().max()
+    (run,) = fast._runs.values()
+    assert not isinstance(run, torch.jit.ScriptModule)
+    convolved = next(module for module in fast.modules() if isinstance(module, torch.nn.Conv2d))
+    assert convolved.weight.is_contiguous(memory_format=torch.channels_last)
+    if missing == "trace":
+        assert_agree(netgen.build("peleenet", size=96), (1, 3, 96, 96))
+
+
+@pytest.mark.parametrize("fuses", [True, False])
+def test_mistakes_are_told_in_any_pass(fuses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fuses:
+        monkeypatch.setattr(torch.jit, "trace", _fails)
+    net = netgen.Net().input(2, 1, name="rows").embed(num_output=3, input_dim=7, name="e")
+    fast = optimised(net, netgen.fill_weights(net))
+    for _ in range(2):
+        with pytest.raises(netgen.NetgenError, match=r"layer 'e' \(Embed\): indices must lie in 0..6"):
+            fast(torch.full((2, 1), 9.0))
+        assert fast(torch.full((2, 1), 6.0)).shape == (2, 1, 3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -23,7 +23,7 @@ def escaped(name: str, again: int = 0) -> str:
     ('stage1/conv%2Ea', '%74ype', 'stage1/conv.a')
     """
     text = name.replace("%", "%25").replace(".", "%2E")
-    if text in _taken():
+    if text in taken():
         text = f"%{ord(text[0]):02X}{text[1:]}"
     return (text or _EMPTY) + (f"%~{again + 1}" if again else "")
 
@@ -35,8 +35,8 @@ def unescaped(name: str) -> str:
 
 
 @cache
-def _taken() -> frozenset[str]:
-    """The attributes of a mirror."""
+def taken() -> frozenset[str]:
+    """The attributes of a mirror, torch's among them."""
     from netgen.mirror.network import Mirror
 
     declared = (name for each in Mirror.__mro__ for name in getattr(each, "__annotations__", ()))

@@ -12,28 +12,47 @@ from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError
 from netgen.folding import fold
+from netgen.mirror.data import Dummies
 from netgen.mirror.function import ByValue
+from netgen.mirror.names import taken
 from netgen.mirror.network import Mirror
 from netgen.mirror.pooling import Pooling
 from netgen.mirror.precision import full_precision
+from netgen.mirror.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
 
 Run = Callable[..., tuple[Tensor, ...]]
 
+_CHANGES = (ByValue, Recurrent, Dummies)
+"""Modules that do another thing in each pass, by values or by what they keep, which no record follows."""
+
+_TRAIN = "train the mirror without optimize=True, and make another of its weights"
+_FOLDED = "its weights are folded; ask the mirror without optimize=True for those of Caffe's layers"
+_ANEW = "its weights are folded as it is made; make another with netgen.to_torch(net, weights=..., optimize=True)"
+_WAYS = {
+    "loss": _TRAIN, "param_groups": _TRAIN, "caffe_weights": _FOLDED, "save": _FOLDED, "slots": _FOLDED,
+    "load": _ANEW, "load_caffe_weights": _ANEW, "fill": _ANEW,
+}  # fmt: skip
+"""What to do instead of what a mirror has and an optimised one lacks."""
+
 _WARM_UP = 3
 """Passes that torch's profiling executor takes to fuse, and CUDA's libraries to choose their kernels."""
+
+
+class LackingError(UsageError, AttributeError):
+    """What a mirror has and an optimised one lacks; ``hasattr`` says so."""
 
 
 class Optimised(nn.Module):
     """The outputs of a TEST network, as fast as torch makes them.
 
     BatchNorm, Scale and Bias are folded into the layers before them. On the CPU oneDNN's graph compiler fuses what is
-    left, on a GPU the kernels are recorded in a CUDA graph and images are channels_last. That is done once for each
-    set of input shapes, at its first call, which takes seconds. Outputs agree with those of ``Mirror`` within 1e-4 of
-    their largest value (the sums run in another order), with ``half`` (a GPU's half precision) within 1e-2. A NaN in a
-    window makes NaN of its maximum.
+    left, or where this torch lacks that, its kernels run one by one; on a GPU the kernels are recorded in a CUDA graph;
+    images are channels_last. That is done once for each set of input shapes, at its first call, which takes seconds.
+    Outputs agree with those of ``Mirror`` within 1e-4 of their largest value (the sums run in another order), with
+    ``half`` (a GPU's half precision) within 1e-2. A NaN in a window makes NaN of its maximum.
     """
 
     def __init__(
@@ -64,8 +83,34 @@ class Optimised(nn.Module):
     def train(self, mode: bool = True) -> Optimised:
         """Only ``eval()``: raises NetgenError for training."""
         if mode:
-            raise NetgenError("an optimised mirror is for inference alone; train the one without optimize=True")
+            raise NetgenError(f"an optimised mirror is for inference alone; {_TRAIN}")
         return super().train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Optimised:
+        """Only with False: raises NetgenError for training."""
+        return self.train(requires_grad)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As nn.Module does it, with a state of an optimised mirror; raises UsageError for one of a plain mirror."""
+        if state_dict and not any(key.startswith("mirror.") for key in state_dict):
+            raise UsageError(f"this is no state of an optimised mirror; {_ANEW}")
+        self._runs = {}
+        return super().load_state_dict(state_dict, strict, assign)
+
+    def reset(self) -> None:
+        """Forget what layers keep from one pass to the next, as ``Mirror.reset`` does."""
+        self.mirror.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        """What is no attribute, as nn.Module has it, and what a mirror has, which is told."""
+        if not name.startswith("_") and name in taken():
+            way = _WAYS.get(name, "make one without optimize=True for it")
+            raise LackingError(f"an optimised mirror has no {name!r}, it gives its outputs alone; {way}")
+        return super().__getattr__(name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was made for shapes, which is made anew."""
+        return {**self.__dict__, "_runs": {}}
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._runs = {}  # what was made for another device or type
@@ -82,8 +127,21 @@ class Optimised(nn.Module):
             shapes = tuple(tuple(each.shape) for each in tensors)
             if shapes not in self._runs:
                 self._runs[shapes] = self._made(tensors)
-            made = self._runs[shapes](*tensors)
+            made = self._told(self._runs[shapes], tensors)
         return made[0] if len(made) == 1 else dict(zip(program.outputs, made, strict=True))
+
+    def _told(self, run: Run, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What is made of the inputs; where that fails, what the layers have to say of them."""
+        try:
+            return run(*tensors)
+        except NetgenError:
+            raise
+        except Exception as error:
+            try:
+                _Straight(self.mirror)(*tensors)
+            except NetgenError as said:
+                raise said from None
+            raise error from None
 
     def _made(self, tensors: tuple[Tensor, ...]) -> Run:
         device = tensors[0].device.type if tensors else "cpu"
@@ -92,8 +150,14 @@ class Optimised(nn.Module):
         if self.half_precision:
             raise UsageError("half precision is for a GPU; move the mirror there, or leave half=True out")
         single = all(each.dtype == torch.float32 for each in tensors) and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-        fusible = device == "cpu" and single and _is_static(self.mirror)
-        return _fused(self.mirror, tensors) if fusible else _Straight(self.mirror)
+        if not (device == "cpu" and single and _is_static(self.mirror)):
+            return _Straight(self.mirror)
+        try:
+            return _fused(self.mirror, tensors)
+        except NetgenError:
+            raise
+        except Exception:  # torch.jit is on its way out; whatever it lacks or says, the kernels are there
+            return _by_kernels(self.mirror)
 
 
 class _Straight(nn.Module):
@@ -111,12 +175,12 @@ class _Straight(nn.Module):
 
 
 def _is_static(mirror: Mirror) -> bool:
-    """Whether no layer works or shapes its tops by values, which a recorded network could not follow."""
+    """Whether no layer works or shapes its tops by values or by earlier passes, which no record could follow."""
     from netgen.layers import find
 
     for step in mirror.program.steps:
         kind = find(step.layer.type)
-        if kind is None or kind.dynamic or isinstance(step.module, ByValue):
+        if kind is None or kind.dynamic or isinstance(step.module, _CHANGES):
             return False
     return True
 
@@ -138,6 +202,17 @@ def _fused(mirror: Mirror, tensors: tuple[Tensor, ...]) -> Run:
     return traced
 
 
+def _by_kernels(mirror: Mirror) -> Run:
+    """The network kernel by kernel, images in channels_last, which is oneDNN's own way."""
+    straight = _Straight(mirror.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return lambda *given: straight(*(_laid_out(each, each.dtype) for each in given))
+
+
+def _laid_out(tensor: Tensor, kind: torch.dtype) -> Tensor:
+    layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+    return tensor.to(kind, memory_format=layout)
+
+
 def _recorded(mirror: Mirror, tensors: tuple[Tensor, ...], *, half: bool) -> Run:
     """The network's kernels for these shapes in a CUDA graph, of a copy of the mirror in its own memory format."""
     own: Any = copy.deepcopy(mirror)
@@ -145,8 +220,7 @@ def _recorded(mirror: Mirror, tensors: tuple[Tensor, ...], *, half: bool) -> Run
     straight = _Straight(own.half() if half else own)
 
     def prepared(tensor: Tensor) -> Tensor:
-        layout = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
-        return tensor.to(torch.float16 if half else tensor.dtype, memory_format=layout)
+        return _laid_out(tensor, torch.float16 if half else tensor.dtype)
 
     if not _is_static(mirror):
         return lambda *given: tuple(each.to(given[0].dtype) for each in straight(*map(prepared, given)))
