@@ -1,18 +1,38 @@
-"""Two sets of blobs side by side: where one first goes another way than the other."""
+"""Arrays of numbers, and two sets of blobs side by side: where one first goes another way than the other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netgen.errors import NetgenError
+from netgen.fields import shown
 from netgen.layers.base import text
 
 if TYPE_CHECKING:
     from netgen.layers.base import Array
 
 _FIRST, _SECOND = "only the first file has it", "only the second file has it"
+
+
+def numbers(value: Any, kinds: str = "fiu") -> Array:
+    """A value as the array that it is, one of torch's tensors too; raises NetgenError where it is not of numbers.
+
+    ``kinds`` are those of NumPy's types that count as numbers.
+    """
+    try:
+        if hasattr(value, "detach"):  # a tensor, wherever it is, of a type that NumPy may lack
+            value = value.detach().cpu()
+            value = value.float() if value.is_floating_point() else value
+        array: Array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):
+        what = "rows of several lengths" if isinstance(value, list | tuple) else shown(type(value).__name__)
+        raise NetgenError(f"must be an array of numbers, got {what}") from None
+    if array.dtype.kind not in kinds:
+        raise NetgenError(f"must be an array of numbers, got {shown(array.dtype.name)}")
+    return array
 
 
 class Difference(NamedTuple):

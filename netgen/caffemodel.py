@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from netgen.blobs import Piece
     from netgen.weights import Array, Weights
 
+NO_MODEL = "this is no .caffemodel, or a part of one"
+"""What is said first of a file that is none."""
+
 LIMIT = 2**31 - 1
 """The bytes of the largest message that protobuf reads."""
 
@@ -58,7 +61,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> Weights:
             owners.update([layer] if blobs else [])
             weights.update(arrays)
     except MalformedError as error:
-        raise ParseError(name, 0, 0, f"this is no .caffemodel, or a part of one: {error}") from None
+        raise ParseError(name, 0, 0, f"{NO_MODEL}: {error}") from None
     return weights
 
 

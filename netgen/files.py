@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from netgen.errors import ParseError, UsageError
+
+
+def file_name(path: Any) -> str:
+    """The name of a file as text; raises UsageError for what is none."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise UsageError(f"a file must be given by its name, got {type(path).__name__}") from None
 
 
 @contextmanager
@@ -32,7 +40,7 @@ def read_bytes(name: str, most: int = -1) -> bytes:
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file, as UTF-8; other bytes are kept as surrogates. Raises UsageError when it cannot be read."""
-    name = os.fspath(path)
+    name = file_name(path)
     data = read_bytes(name)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what some shells write
         return data.decode("utf-16", "replace")
@@ -71,7 +79,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Where anything is raised meanwhile, nothing is left of it. Raises UsageError as ``write_file`` does.
     """
-    name = os.fspath(path)
+    name = file_name(path)
     if not name:
         raise UsageError("the name of the file to write is empty")
     try:

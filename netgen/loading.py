@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netgen.builder import Net
 from netgen.errors import NetgenError, UsageError
-from netgen.files import text_of
+from netgen.files import file_name, text_of
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def load(path: str | os.PathLike[str]) -> Net:
     Raises ParseError (line and column) when the text is broken, UsageError when the file cannot be read. Never another
     exception than NetgenError, but for those that a ``.py`` file raises itself.
     """
-    name = os.fspath(path)
+    name = file_name(path)
     if is_python(name):
         from netgen.zoo import build
 

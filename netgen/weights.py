@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netgen.arrays import numbers
 from netgen.errors import NetgenError, UsageError, nearest
 from netgen.fields import shown
 from netgen.layers.base import Shape, count, text
@@ -71,9 +72,10 @@ def _mapping(weights: Any) -> Mapping[str, Array]:
 
 def array_of(key: str, value: Any) -> Array:
     """A value as the array that it is, float32 and not copied where it is so; raises NetgenError for no numbers."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise NetgenError(f"weight {key!r}: it must be an array of numbers, got {shown(array.dtype.name)}")
+    try:
+        array = numbers(value)
+    except NetgenError as error:
+        raise NetgenError(f"weight {key!r}: it {error}") from None
     with np.errstate(over="ignore"):
         return array.astype(np.float32, copy=False)
 

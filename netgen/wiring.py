@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netgen.errors import NetgenError, did_you_mean
+from netgen.errors import NetgenError, UsageError, did_you_mean
+from netgen.fields import shown
 from netgen.graph import Graph
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ class State:
     __slots__ = ("level", "phase", "stages")
 
     def __init__(self, phase: str = "TEST", level: int = 0, stages: Iterable[str] = ()) -> None:
+        given: Any = stages
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise UsageError(f"stages must be a list of names, got {shown(given)}")
+        if not isinstance(level, int):
+            raise UsageError(f"level must be a whole number, got {shown(level)}")
         self.phase = phase
         self.level = level
         self.stages = frozenset(stages)

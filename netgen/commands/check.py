@@ -30,7 +30,7 @@ def run(words: list[str]) -> int:
     inputs = inputs_of(options.input, net)
     needed("torch", "torch", "netgen check")
     from netgen.mirror.checking import check
-    from netgen.mirror.running import device_named
+    from netgen.mirror.devices import device_named
 
     found = check(
         net, options.phase, inputs, device=device_named(options.device), per_layer=options.per_layer,

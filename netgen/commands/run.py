@@ -29,7 +29,8 @@ def run(words: list[str]) -> int:
     needed("torch", "torch", "netgen run")
     import numpy as np
 
-    from netgen.mirror.running import device_named, run_with_notes
+    from netgen.mirror.devices import device_named
+    from netgen.mirror.running import run_with_notes
     from netgen.weightfiles.npz import read_arrays, write
 
     arrays = read_arrays(options.input, None)

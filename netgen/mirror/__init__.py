@@ -67,7 +67,7 @@ def to_torch(
     network's fillers from ``seed``; so have layers of the other phase alone that it lacks. ``phase`` TEST gives it in
     ``eval()``, TRAIN in ``train()``; ``inputs`` gives shapes to inputs that the network says no or another shape of,
     as for ``infer_shapes``. Raises NetgenError for a layer whose type has no mirror and for weights that do not fit,
-    UsageError where torch is not installed.
+    UsageError where torch is not installed. What is passed over in ``weights``, or not finite, is in its ``notes``.
 
     With ``optimize`` it is for inference alone and faster, an ``Optimised``, where ``half`` allows half precision on a
     GPU.

@@ -19,8 +19,8 @@ from netgen.detection.preparation import Preparation, chosen, unknown_preparatio
 from netgen.errors import NetgenError, UsageError
 from netgen.layers.base import text
 from netgen.mirror import Mirror
+from netgen.mirror.devices import device_named
 from netgen.mirror.heads import Found, decode_heads, nms_sort
-from netgen.mirror.running import device_named
 
 if TYPE_CHECKING:
     from netgen.builder import Net

@@ -78,7 +78,8 @@ class Mirror(Weighted):
         level: int = 0,
     ) -> None:
         super().__init__(net)
-        self.states = {each: State(each, level, tuple(stages)) for each in ("TRAIN", "TEST")}
+        test = State("TEST", level, stages)
+        self.states = {"TRAIN": State("TRAIN", level, test.stages), "TEST": test}
         shaped, self.missing = shaped_phases(net, phase, self.states, inputs or {})
         self.given = dict(inputs or {})
         self._twins = []

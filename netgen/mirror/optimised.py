@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from netgen.errors import NetgenError, UsageError
 from netgen.folding import fold
 from netgen.mirror.data import Dummies
+from netgen.mirror.devices import Moved
 from netgen.mirror.function import ByValue
 from netgen.mirror.names import taken
 from netgen.mirror.network import Mirror
@@ -45,7 +46,7 @@ class LackingError(UsageError, AttributeError):
     """What a mirror has and an optimised one lacks; ``hasattr`` says so."""
 
 
-class Optimised(nn.Module):
+class Optimised(Moved):
     """The outputs of a TEST network, as fast as torch makes them.
 
     BatchNorm, Scale and Bias are folded into the layers before them. On the CPU oneDNN's graph compiler fuses what is
@@ -64,6 +65,7 @@ class Optimised(nn.Module):
         self.mirror.load_caffe_weights(folded.weights)
         self.mirror.requires_grad_(False)
         self.half_precision = half
+        self.notes = list(mirror.notes)
         for module in self.mirror.modules():
             if isinstance(module, Pooling):
                 module.passes_nan = False
@@ -114,7 +116,7 @@ class Optimised(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._runs = {}  # what was made for another device or type
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)
 
     def forward(self, *args: Any, blobs: Any = None, **kwargs: Any) -> Any:
         """The output for inputs as ``Mirror`` takes them, or a dict of them by blob name where there are several."""
@@ -204,7 +206,7 @@ def _fused(mirror: Mirror, tensors: tuple[Tensor, ...]) -> Run:
 
 def _by_kernels(mirror: Mirror) -> Run:
     """The network kernel by kernel, images in channels_last, which is oneDNN's own way."""
-    straight = _Straight(mirror.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    straight = _Straight(mirror.to(memory_format=torch.channels_last))
     return lambda *given: straight(*(_laid_out(each, each.dtype) for each in given))
 
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from netgen.errors import NetgenError, UsageError
+from netgen.fields import shown
 from netgen.filling import fill_layers
+from netgen.mirror.devices import Moved
 from netgen.mirror.normalization import BatchNorm
 from netgen.shapes import walk_layers
 from netgen.weights import Expected, key_of, match_weights, of_one_name, split_key
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Weighted(nn.Module):
+class Weighted(Moved):
     """The weights of a network's mirror."""
 
     net: Graph
     slots: dict[str, Slot]
     """Where each blob lies, by ``layer:index``."""
+    notes: list[str]
+    """What was noted of the weights that were loaded last: what was passed over, and what is not finite."""
     later: list[Slot]
     """Those of further layers of a name, which have weights of their own and get none from files, as in Caffe."""
     weights_in: dict[str, list[str]]
@@ -45,6 +49,7 @@ class Weighted(nn.Module):
         self.net = net
         self.slots = {}
         self.later = []
+        self.notes = []
         self.weights_in = {}
 
     def slot_of(self, layer: Layer, index: int) -> Slot | None:
@@ -59,7 +64,13 @@ class Weighted(nn.Module):
         return "TRAIN" if self.training else "TEST"
 
     def param_groups(self, lr: float, weight_decay: float = 0.0) -> list[dict[str, Any]]:
-        """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none."""
+        """Groups for a torch optimizer that honour lr_mult and decay_mult; what is frozen (lr_mult 0) is in none.
+
+        Raises UsageError for rates that are no numbers from 0 on.
+        """
+        for name, rate in (("lr", lr), ("weight_decay", weight_decay)):
+            if not isinstance(rate, int | float | Tensor) or not rate >= 0:
+                raise UsageError(f"{name} must be a number, 0 or more, got {shown(rate)}")
         groups: dict[tuple[float, float], dict[int, nn.Parameter]] = {}
         taken: set[int] = set()
         for slot in (*self.slots.values(), *self.later):
@@ -96,6 +107,7 @@ class Weighted(nn.Module):
             notes.append(f"layers {names}: weights go to the first of the name, and later ones keep their own")
         for key, value in match_weights(expected, weights, ignore_missing=ignore_missing, notes=notes).items():
             self.slots[key].write(_tensor_of(value))
+        self.notes = notes
         return notes
 
     def lone_layers(self) -> list[str]:
@@ -131,6 +143,15 @@ class Weighted(nn.Module):
         weights = self.caffe_weights()
         own = {key: weights[key] for key in self.weights_in.get(self.phase, ())}
         save_weights(own, path, self.net, phase=state.phase, stages=state.stages, level=state.level)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As nn.Module does it; raises UsageError for what is no module's state: a file's name, Caffe's weights."""
+        given: Any = state_dict
+        if not isinstance(given, Mapping):
+            raise UsageError(f"give a module's state, as torch.load(file) returns it, got {shown(given)}")
+        if given and all(isinstance(key, str) and key.rpartition(":")[2].isdecimal() for key in given):
+            raise UsageError("these are Caffe's weights, by layer:index, and no module's state; give them to load()")
+        return super().load_state_dict(state_dict, strict, assign)
 
     def fill(self, seed: int = 0) -> None:
         """Give every layer new weights by its fillers, and every BatchNorm Caffe's state before training.

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from netgen.errors import ParseError, UsageError
+from netgen.files import file_name
 from netgen.wire import mapped
 
 if TYPE_CHECKING:
@@ -37,12 +38,10 @@ def load_weights(path: str | os.PathLike[str], expected: Mapping[str, Shape] | N
     Raises ParseError for a file that is none of these, damaged, or of another shape than it says; UsageError when it
     cannot be read, or when its format needs a package that is not installed.
     """
-    name = os.fspath(path)
+    name = file_name(path)
     kind = _kind(name)
     if kind == "caffemodel":
-        from netgen.caffemodel import read_caffemodel
-
-        return read_caffemodel(name)
+        return _read_caffemodel(name)
     weights: Weights = import_module(f"netgen.weightfiles.{kind}").read(name, expected)
     return weights
 
@@ -62,7 +61,7 @@ def save_weights(
     weights alone. Raises NetgenError for what the format cannot hold, before anything is written; UsageError for
     another ending and when the file cannot be written.
     """
-    name = os.fspath(path)
+    name = file_name(path)
     kind = format_for(name)
     if kind == "caffemodel":
         from netgen.caffemodel import write_caffemodel
@@ -74,6 +73,18 @@ def save_weights(
 
         whole = {key_of(layer, i): each for layer, arrays in by_layer(weights).items() for i, each in enumerate(arrays)}
         import_module(f"netgen.weightfiles.{kind}").write(whole, name)
+
+
+def _read_caffemodel(name: str) -> Weights:
+    from netgen.caffemodel import NO_MODEL, read_caffemodel
+
+    try:
+        return read_caffemodel(name)
+    except ParseError as error:
+        if _ending(name) in ENDINGS or not error.rule.startswith(NO_MODEL):
+            raise
+        way = f"no other format of weights is told by its ending: {', '.join(ENDINGS)}"
+        raise ParseError(name, 0, 0, f"{error.rule}; {way}") from None
 
 
 def format_for(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:  # noqa: A
     """The weights in a ``.pt``; a file with anything but tensors in plain containers is refused, and none of it run."""
     torch = needed("torch", "torch", name)
     try:
-        values = torch.load(name, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of another pickle's version: what is wrong is told below
+            values = torch.load(name, map_location="cpu", weights_only=True)
     except _DAMAGE:  # whose text advises to run what is in the file
         rule = "this is no state dict of tensors alone, or a part of one; save it with torch.save(module.state_dict())"
         raise ParseError(name, 0, 0, rule) from None
