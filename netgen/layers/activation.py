@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class ReLU(SameShape):
     """max(x, 0) + negative_slope * min(x, 0).
 
-    The top has the bottom's shape. flops: 1 a value, 2 with a negative_slope. PyTorch: ReLU, LeakyReLU.
+    The top has the bottom's shape. flops: 1 a value, 2 with a negative_slope. PyTorch: ReLU, LeakyReLU; of minus
+    infinity they make 0 where Caffe, which multiplies it by 0, makes NaN.
 
     Source: Caffe, src/caffe/layers/relu_layer.cpp.
     """
@@ -76,7 +77,8 @@ class PReLU(SameShape):
 class ELU(SameShape):
     """x where positive, else alpha * (exp(x) - 1).
 
-    The top has the bottom's shape. flops: 4 a value (compare, exp, subtract, multiply). PyTorch: ELU.
+    The top has the bottom's shape. flops: 4 a value (compare, exp, subtract, multiply). PyTorch: ELU, which rounds
+    otherwise on CPUs.
 
     Source: Caffe, src/caffe/layers/elu_layer.cpp.
     """
