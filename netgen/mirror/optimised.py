@@ -102,6 +102,8 @@ class Optimised(Moved):
     def reset(self) -> None:
         """Forget what layers keep from one pass to the next, as ``Mirror.reset`` does."""
         self.mirror.reset()
+        if not _is_static(self.mirror):
+            self._runs = {}  # a GPU works with copies of the layers
 
     def __getattr__(self, name: str) -> Any:
         """What is no attribute, as nn.Module has it, and what a mirror has, which is told."""
