@@ -15,37 +15,54 @@ from netgen.layers.checks import check_batch, require
 if TYPE_CHECKING:
     from torch.nn import Module
 
-_OWN_LOSS = (
-    "has no mirror, because its gradient is not that of its value, and releases differ in both; give it one: a "
-    "subclass of netgen.LayerType with torch(bottoms), or leave the layer out and add the loss in PyTorch"
-)
 
-
-class _OwnGradient:
-    """What the losses have in common: Caffe passes back what is written out by hand, no gradient of what it shows."""
-
-    loss = True
-    counted = False
-
-    def torch(self, bottoms: Sequence[Shape]) -> Module:
-        raise NetgenError(_OWN_LOSS)
-
-
-class RegionLoss(_OwnGradient, LayerType):
+class RegionLoss(LayerType):
     """The loss of a YOLOv2 head.
 
     Bottoms: the head, N x num (coords + 1 + num_class) x side x side, and the boxes, N x 300 x 5 (30 x 5 in older
-    releases); neither count is checked when loading, the head may have 4 axes at most. The top is a single value, ().
+    releases): label from 0 on, x, y, width and height as fractions of the image, up to a box with x or width 0.
+    Neither count is checked when loading, the head may have 4 axes at most. The top is a single value, ().
+
+    The mirror has the last release's arithmetic: the value is the sum of the squares of what Backward passes to the
+    head, by the batch; the gradient is that itself, by the batch, and no derivative of the value. Nothing is kept from
+    one pass to the next but sums for the log. Of the fields it reads num, num_class, biases, bias_match, rescore,
+    thresh and the four scales. Earlier releases drew every box to its anchor in the first 12,800 images, which the
+    last one has taken out. There is no code for a GPU.
 
     Source: MobileNet-YOLO, src/caffe/layers/region_loss_layer.cpp.
     """
 
     messages = ("region_loss_param",)
     bottoms = (2, 2)
+    loss = True
+    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         legacy_shape(bottoms[0])
         return [()]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo_losses import RegionFields, region_loss
+
+        fields, biases = self.fields, _biases(self)
+        for name, wanted in _REGION_FIXED.items():
+            if fields.get(name, wanted) != wanted:
+                raise NetgenError(
+                    f"{name} must be {wanted!r} or not given for a mirror, which the fork takes it for whatever it "
+                    f"says, got {fields[name]!r}"
+                )
+        if len(biases) < max(fields["num"], 5):
+            raise NetgenError(
+                f"biases must be given for each of the {fields['num']} boxes, and 10 values at least (the fork takes "
+                f"fewer for 0), got {len(fields['biases'])}"
+            )
+        given = {name: fields[name] for name in RegionFields._fields if name in fields}
+        given |= {"classes": fields["num_class"], "biases": biases[: fields["num"]]}
+        return ByValue(region_loss, self.shapes, **given)
+
+
+_REGION_FIXED = {"coords": 4, "softmax": 1, "softmax_tree": "", "class_map": ""}
 
 
 class YoloDetectionOutput(LayerType):
@@ -90,18 +107,31 @@ class YoloDetectionOutput(LayerType):
         )
 
 
-class Yolov3(_OwnGradient, LayerType):
+class Yolov3(LayerType):
     """The loss of one YOLOv3 head.
 
     Bottoms: the head, N x num (5 + num_class) x H x W, and the boxes, N x 300 x 5, whose count is not checked when
-    loading. The top is a single value, (). ``side`` is not read: the head's width stands for it, and older releases
-    want square heads.
+    loading: label from 0 on, x, y, width and height as fractions of the image, up to a box with x or width 0. The top
+    is a single value, (). ``side`` is not read: the head's width stands for it, and older releases want square heads.
 
-    Source: MobileNet-YOLO, src/caffe/layers/yolov3_layer.cpp.
+    The mirror has the arithmetic of the last release, which has all fields of the schema. The value is the sum of the
+    squares of what is written for the head, where ``iou_loss`` is not MSE without the boxes' codes, for which the mean
+    of 1 - GIOU, CIOU or DIOU (for IOU too) counts, all by the batch. The gradient is what is written, by the batch,
+    and no derivative of the value; with ``use_logic_gradient`` it is multiplied by the sigmoid's slope, which the fork
+    takes of the centre's bare codes where ``iou_loss`` is not MSE. ``noobject_scale`` is not read, ``object_scale``
+    with use_logic_gradient alone. Nothing is kept from one pass to the next but sums for the log. Earlier releases lack
+    label_smooth_eps (0 is theirs), then max_delta, accumulate, iou_thresh (1 is theirs), DIOU and CIOU; they judge
+    whether a place has classes by the first one, write the second label's unscaled, and halve the slopes of the sides.
+    On a CPU the fork computes this where it was built for nothing else (CPU_ONLY); a GPU takes the sigmoids and leaves
+    the rest to the same code, but for releases whose Backward_gpu passes nothing without use_logic_gradient.
+
+    Source: MobileNet-YOLO, src/caffe/layers/yolov3_layer.cpp, src/caffe/util/bbox_util.cpp.
     """
 
     messages = ("yolov3_param",)
     bottoms = (2, 2)
+    loss = True
+    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         head, boxes = bottoms
@@ -113,6 +143,22 @@ class Yolov3(_OwnGradient, LayerType):
             )
         check_batch(head, boxes)
         return [()]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo_losses import YoloFields, yolo3_loss
+
+        fields, biases = self.fields, _biases(self)
+        mask = fields["mask"][: fields["num"]]
+        if len(mask) != fields["num"] or max(mask, default=0) >= len(biases):
+            raise NetgenError(
+                f"mask must name num of the {len(biases)} pairs of biases, got {', '.join(map(str, mask)) or 'none'} "
+                f"for num={fields['num']}"
+            )
+        given = {name: fields[name] for name in YoloFields._fields if name in fields}
+        return ByValue(
+            yolo3_loss, self.shapes, **given | {"classes": fields["num_class"], "biases": biases, "mask": mask}
+        )
 
 
 class Yolov3DetectionOutput(LayerType):
@@ -149,8 +195,6 @@ class Yolov3DetectionOutput(LayerType):
         from netgen.mirror.yolo import yolo3_output
 
         fields, biases, mask = self.fields, _biases(self), self.fields["mask"]
-        if fields["gaussian_box"]:
-            raise NetgenError("has no mirror for gaussian_box, whose decoding is not known here; remove the field")
         heads, step = range(len(bottoms)), len(mask) // len(bottoms)
         masks = [mask[i * step : i * step + fields["num_box"]] for i in heads]
         if any(len(each) != fields["num_box"] for each in masks) or max(mask) >= len(biases):
@@ -168,20 +212,31 @@ class Yolov3DetectionOutput(LayerType):
             scales=fields["anchors_scale"][: len(bottoms)],
             threshold=fields["confidence_threshold"],
             nms_threshold=fields["nms_threshold"],
+            gaussian=fields["gaussian_box"],
         )
 
 
-class YoloSeg(_OwnGradient, LayerType):
+class YoloSeg(LayerType):
     """The loss of a segmentation head; a third bottom weighs the classes.
 
-    Head and targets must have one batch and as many values; the top is a single value, (). The weights came with a
-    later release, and are not checked when loading.
+    Head and targets must have one batch and as many values; the top is a single value, (). The weights, how many
+    places each class has in each image, came with a later release, and are not checked when loading.
+
+    The mirror has the last release's arithmetic: the value is the sum of the squares of what Backward passes to the
+    head, by the batch; the gradient is that itself, by the batch: object_scale (sigmoid - target), no derivative of
+    the value. With weights a place with a target above 0.5 counts 2 - n / m times, for the n places of its class and
+    the m others. Other fields are not read. Nothing is kept from one pass to the next but sums for the log. The last
+    release reads this from a GPU's sigmoids, as its code for a CPU alone does not compile, and without weights from a
+    pointer that was not set; what it means is what earlier releases compute. One between weighed by n over the places
+    of all classes, whatever the target.
 
     Source: MobileNet-YOLO, src/caffe/layers/yolo_seg.cpp.
     """
 
     messages = ("yolo_seg_param",)
     bottoms = (2, 3)
+    loss = True
+    counted = False
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         head, targets = bottoms[:2]
@@ -189,6 +244,15 @@ class YoloSeg(_OwnGradient, LayerType):
         if count(head) != count(targets):
             raise NetgenError(f"head and targets must have as many values, got {text(head)} and {text(targets)}")
         return [()]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo_losses import segmentation_loss
+
+        for name in ("use_logic_gradient", "use_hardsigmoid"):
+            if self.fields[name]:
+                raise NetgenError(f"{name} has no mirror, as the fork does nothing about it; remove it")
+        return ByValue(segmentation_loss, self.shapes, object_scale=self.fields["object_scale"])
 
 
 class SegmentationEvaluate(LayerType):

@@ -53,7 +53,7 @@ class _Distance(torch.autograd.Function):
         return grad
 
 
-_valued: Callable[[Tensor, Tensor], Tensor] = _Valued.apply
+valued: Callable[[Tensor, Tensor], Tensor] = _Valued.apply
 _distance: Callable[[Tensor], Tensor] = _Distance.apply
 
 
@@ -153,7 +153,7 @@ def smooth_l1_loss(
     difference = first - second.reshape(first.shape)
     if inside is not None:
         weighted = difference * _weights(inside, difference)
-        difference = _valued(difference, weighted.detach()) if outside is None else weighted
+        difference = valued(difference, weighted.detach()) if outside is None else weighted
     size = difference.abs()
     losses = torch.where(size < beta, 0.5 * square * difference.square(), size - 0.5 * beta)
     if outside is not None:
@@ -183,7 +183,7 @@ def accuracy(
 
 def _floored(values: Tensor, least: float) -> Tensor:
     """No value below the least; the gradient is as without."""
-    return _valued(values, values.detach().clamp(min=least))
+    return valued(values, values.detach().clamp(min=least))
 
 
 def _rows(blob: Tensor) -> Tensor:

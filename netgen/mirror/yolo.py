@@ -44,34 +44,40 @@ def yolo3_output(
     scales: Sequence[int],
     threshold: float,
     nms_threshold: float,
+    gaussian: bool,
 ) -> Tensor:
     """The boxes of heads N x B (5 + classes) x S x S, as 1 x 1 x D x 7 (yolov3_detection_output_layer.cpp).
 
     Rows: 0, label from 1 on, score, corners as fractions of the image, by falling score; a box may be there for
     several classes. ``biases`` are the widths and heights of each head's boxes, in pixels; ``scales`` the pixels
-    between positions.
+    between positions. With ``gaussian`` each of x, y, width and height is followed by the code of its deviation, and
+    the objectness counts by what their mean leaves of 1.
     """
-    boxes, scores = [], []
+    boxes, scores, coords = [], [], 8 if gaussian else 4
     for head, sizes, scale in zip(heads, biases, scales, strict=True):
-        places, codes = _positions(head, len(sizes), classes)
+        places, codes = _positions(head, len(sizes), classes, coords)
         size = codes.new_tensor(sizes) / (head.shape[3] * scale)
-        boxes.append(_boxes(places, codes, size).flatten(0, 3))
-        scores.append((codes[..., 5:].sigmoid() * codes[..., 4:5].sigmoid()).flatten(0, 3))
+        boxes.append(_boxes(places, codes[..., : coords : coords // 4], size).flatten(0, 3))
+        chance = codes[..., coords : coords + 1].sigmoid()
+        if gaussian:
+            chance = chance * (1 - codes[..., 1:8:2].sigmoid().mean(-1, keepdim=True))
+        scores.append((codes[..., coords + 1 :].sigmoid() * chance).flatten(0, 3))
     rated = torch.cat(scores)
     labels = torch.arange(classes, device=rated.device).expand_as(rated)
     several = torch.cat(boxes)[:, None].expand(-1, classes, -1).flatten(0, 1)
     return _rows(several, rated.flatten(), labels.flatten(), threshold, nms_threshold, heads[0].shape[0])
 
 
-def _positions(head: Tensor, number: int, classes: int) -> tuple[Tensor, Tensor]:
-    """The positions, S x S x 1 x 2 (x, y), and the head as N x S x S x B x (5 + classes)."""
+def _positions(head: Tensor, number: int, classes: int, coords: int = 4) -> tuple[Tensor, Tensor]:
+    """The positions, S x S x 1 x 2 (x, y), and the head as N x S x S x B x (coords + 1 + classes)."""
     batch, channels, height, width = head.shape
-    if height != width or channels != number * (5 + classes):
+    length = coords + 1 + classes
+    if height != width or channels != number * length:
         raise NetgenError(
-            f"a head must be square and have {number} (5 + {classes}) = {number * (5 + classes)} channels, "
+            f"a head must be square and have {number} ({coords + 1} + {classes}) = {number * length} channels, "
             f"got {text(tuple(head.shape))}"
         )
-    codes = wide(head).view(batch, number, 5 + classes, height, width).permute(0, 3, 4, 1, 2)
+    codes = wide(head).view(batch, number, length, height, width).permute(0, 3, 4, 1, 2)
     steps = torch.arange(height, device=head.device).to(codes)
     return torch.stack(torch.meshgrid(steps, steps, indexing="ij")[::-1], -1)[:, :, None], codes
 

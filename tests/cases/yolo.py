@@ -5,7 +5,13 @@ from __future__ import annotations
 from tests.cases.case import Case
 
 CASES = [
-    Case("RegionLoss", {}, ((1, 125, 13, 13), (1, 300, 5)), ((),), why="5 boxes of 4 + 1 + 20; a single value"),
+    Case(
+        "RegionLoss",
+        {"biases": range(1, 11)},
+        ((1, 125, 13, 13), (1, 300, 5)),
+        ((),),
+        why="5 boxes of 4 + 1 + 20; a single value",
+    ),
     Case(
         "YoloDetectionOutput",
         {"num_classes": 20, "biases": range(1, 11)},
@@ -15,7 +21,7 @@ CASES = [
     ),
     Case(
         "Yolov3",
-        {"num": 3, "num_class": 20},
+        {"num": 3, "num_class": 20, "biases": range(1, 13), "mask": range(3)},
         ((2, 75, 13, 10), (2, 300, 5)),
         ((),),
         why="3 boxes of 5 + 20 = 75 channels; a single value",
