@@ -148,27 +148,27 @@ def test_yolov3_detection_output(gaussian: bool) -> None:
     classes, biases, coords = 3, [10, 13, 16, 30, 33, 23, 40, 50], 8 if gaussian else 4
     fields = {
         "num_classes": classes, "num_box": 2, "biases": biases, "mask": [2, 3, 0, 1], "anchors_scale": [32, 16],
-        "confidence_threshold": 0.3, "nms_threshold": 0.4, "gaussian_box": gaussian,
+        "confidence_threshold": 0.2, "nms_threshold": 0.4, "gaussian_box": gaussian,
     }  # fmt: skip
     draw = np.random.default_rng(2)
-    heads = [draw.standard_normal((1, 2 * (coords + 4), side, side)).astype(F) for side in (3, 6)]
+    heads = [draw.standard_normal((1, 2 * (coords + 4), 3 * each, 4 * each)).astype(F) for each in (1, 2)]
     found = []
     for head, scale, mask in zip(heads, (32, 16), ((2, 3), (0, 1)), strict=True):
-        side = head.shape[3]
-        for y, x, n in np.ndindex(side, side, 2):
+        grid = np.array(head.shape[:1:-1])
+        for y, x, n in np.ndindex(*head.shape[2:], 2):
             code = head[0, (coords + 4) * n : (coords + 4) * (n + 1), y, x]
             if gaussian:
                 # Each code of the box is followed by that of its deviation; their sigmoids lower the score.
                 certain = 4 - sigmoid(code[[1, 3, 5, 7]]).sum()
                 code = code[[0, 2, 4, 6, *range(8, 12)]]
-            size = np.exp(code[2:4]) * np.array(biases[2 * mask[n] : 2 * mask[n] + 2]) / (side * scale)
-            box = np.array([*((sigmoid(code[:2]) + np.array([x, y])) / side), *size])
+            size = np.exp(code[2:4]) * np.array(biases[2 * mask[n] : 2 * mask[n] + 2]) / (grid * scale)
+            box = np.array([*((sigmoid(code[:2]) + np.array([x, y])) / grid), *size])
             scores = sigmoid(code[5:]) * sigmoid(code[4]) * (certain / 4 if gaussian else 1)
-            found += [(scores[c], c, box) for c in range(classes) if scores[c] > 0.3]
+            found += [(scores[c], c, box) for c in range(classes) if scores[c] > 0.2]
     module = mirror("Yolov3DetectionOutput", [each.shape for each in heads], **fields)
     got = module(*map(torch.from_numpy, heads))
     want = yolo_rows(found, 0.4)
-    assert len(found) > len(want) > 3
+    assert len(found) > len(want) > 5
     np.testing.assert_allclose(got[0, 0], want, atol=1e-5)
     assert module(*(each * 0 - 9 for each in map(torch.from_numpy, heads))).tolist() == [[[[0, *[-1] * 6]]]]
 

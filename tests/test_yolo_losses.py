@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from netgen.mirror.centred import alike, slopes  # noqa: E402
 from tests import yolo_loops  # noqa: E402
 from tests.yolo_heads import (  # noqa: E402
     REGION,
@@ -144,25 +145,53 @@ def test_a_place_with_two_boxes_keeps_the_classes_of_the_first() -> None:
         np.testing.assert_allclose(grad[0, :4], times * once[0, :4])
 
 
-def test_a_box_more_than_like_the_truth() -> None:
-    # Both boxes are the anchor in the middle of a place; rounding leaves an overlap above 1.
-    fields = {**YOLO, "num": 1, "mask": [0], "use_logic_gradient": True, "iou_thresh": 1.0}
-    head, found = np.zeros((1, 9, 3, 3)), 0
+@pytest.mark.parametrize("mask", [[1], [0, 1]], ids=str)
+def test_a_box_more_than_like_the_truth(mask: list[int]) -> None:
+    # Both boxes are the anchor in the middle of a place; rounding leaves an overlap above 1. A second anchor is the
+    # same: alone in the mask it answers for none.
+    fields = {**YOLO, "num": len(mask), "mask": mask, "use_logic_gradient": True, "iou_thresh": 1.0}
+    head, found = np.zeros((1, 9 * len(mask), 3, 3)), 0
     for side in range(5, 200):
-        fields["biases"] = (side, side + 3)
-        boxes = one_box(2, 0.5, 2.5 / 3, side / 48, (side + 3) / 48)
-        assert boxes.shape == (1, 2, 5)
-        if (
-            yolo_loops.overlap((0.5, 2.5 / 3, side / 48, (side + 3) / 48), (0.5, 2.5 / 3, side / 48, (side + 3) / 48))
-            <= 1
-        ):
-            continue
-        found += 1
-        loss, grad = yolo_loops.Yolo3(head, boxes, YOLO_DEFAULTS | fields).run()
-        got, got_grad = passed("Yolov3", (head, boxes), **fields)
-        np.testing.assert_allclose(got_grad, grad, rtol=1e-9, atol=1e-12)
-        assert got == pytest.approx(loss)
+        box = 0.5, 2.5 / 3, side / 48, (side + 3) / 48
+        if yolo_loops.overlap(box, box) > 1:
+            fields["biases"] = (side, side + 3) * 2
+            loss, grad = yolo_loops.Yolo3(head, one_box(2, *box), YOLO_DEFAULTS | fields).run()
+            got, got_grad = passed("Yolov3", (head, one_box(2, *box)), **fields)
+            np.testing.assert_allclose(got_grad, grad, rtol=1e-9, atol=1e-12)
+            assert got == pytest.approx(loss)
+            assert got_grad[0, 7, 2, 1] < 0
+            found += 1
     assert found
+
+
+@pytest.mark.parametrize("kind", ["IOU", "GIOU", "DIOU", "CIOU"])
+def test_measures_and_slopes_of_boxes_that_meet_and_of_others(kind: str) -> None:
+    draw = np.random.default_rng(4)
+    pairs = np.concatenate([draw.uniform(0, 1, (300, 2, 2)), draw.uniform(0.05, 0.6, (300, 2, 2))], 2)
+    pairs[:10, 1] = pairs[:10, 0]
+    pairs[10:20, 1, 2:] = pairs[10:20, 0, 2:]
+    found, truth = torch.from_numpy(pairs).unbind(1)
+    each: Any = [tuple(map(tuple, pair)) for pair in pairs.tolist()]
+    assert 50 < sum(yolo_loops.overlap(*pair) == 0 for pair in each) < 250
+    measures = np.array([yolo_loops.measure(pair[0], pair[1], kind) for pair in each])
+    np.testing.assert_allclose(alike(found, truth, kind), measures, rtol=1e-9, atol=1e-12)
+    grown = np.array([yolo_loops.slope(pair[0], pair[1], kind) for pair in each])
+    np.testing.assert_allclose(slopes(found, truth, kind), grown, rtol=1e-9, atol=1e-9)
+
+
+def test_sides_that_are_no_numbers() -> None:
+    fields: dict[str, Any] = {"num": 1, "num_class": 1, "biases": [16.0, 16.0], "mask": [0], "iou_loss": "DIOU"}
+    head, boxes = np.zeros((1, 6, 1, 1)), one_box(0, 0.4, 0.5, 0.5, 0.5)
+    # Infinitely wide: no slope has a value, and none is written.
+    head[0, 2] = 800
+    _, grad = passed("Yolov3", (head, boxes), **fields)
+    np.testing.assert_allclose(grad.flatten(), [0, 0, 0, 0, -0.5, -0.45])
+    # Sides of 0 are 1 for the slopes, which they leave nothing of their own.
+    head[0, 2:4] = -800
+    _, grad = passed("Yolov3", (head, boxes), **fields)
+    x, y, *_ = yolo_loops.slope((0.5, 0.5, 1.0, 1.0), (0.4, 0.5, 0.5, 0.5), "DIOU")
+    np.testing.assert_allclose(grad.flatten(), [-0.25 * x, -0.25 * y, 0, 0, -0.5, -0.45], atol=1e-15)
+    assert x
 
 
 def test_single_precision_is_near() -> None:

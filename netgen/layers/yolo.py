@@ -20,8 +20,9 @@ class RegionLoss(LayerType):
     """The loss of a YOLOv2 head.
 
     Bottoms: the head, N x num (coords + 1 + num_class) x side x side, and the boxes, N x 300 x 5 (30 x 5 in older
-    releases): label from 0 on, x, y, width and height as fractions of the image, up to a box with x or width 0.
-    Neither count is checked when loading, the head may have 4 axes at most. The top is a single value, ().
+    releases; the mirror takes any number): label from 0 on, x, y, width and height as fractions of the image, up to a
+    box with x or width 0. Neither count is checked when loading, the head may have 4 axes at most. The top is a single
+    value, ().
 
     The mirror has the last release's arithmetic: the value is the sum of the squares of what Backward passes to the
     head, by the batch; the gradient is that itself, by the batch, and no derivative of the value. Nothing is kept from
@@ -111,8 +112,9 @@ class Yolov3(LayerType):
     """The loss of one YOLOv3 head.
 
     Bottoms: the head, N x num (5 + num_class) x H x W, and the boxes, N x 300 x 5, whose count is not checked when
-    loading: label from 0 on, x, y, width and height as fractions of the image, up to a box with x or width 0. The top
-    is a single value, (). ``side`` is not read: the head's width stands for it, and older releases want square heads.
+    loading (the mirror takes any number): label from 0 on, x, y, width and height as fractions of the image, up to a
+    box with x or width 0. The top is a single value, (). ``side`` is not read: the head's width stands for it, and
+    older releases want square heads.
 
     The mirror has the arithmetic of the last release, which has all fields of the schema. The value is the sum of the
     squares of what is written for the head, where ``iou_loss`` is not MSE without the boxes' codes, for which the mean
@@ -164,8 +166,9 @@ class Yolov3(LayerType):
 class Yolov3DetectionOutput(LayerType):
     """Decodes YOLOv3 heads into detections.
 
-    Bottoms: ``mask_group_num`` (2) heads. The top is 1 x 1 x D x 7. How many are found hangs on the values: after
-    loading D is 1, and that is the shape here.
+    Bottoms: ``mask_group_num`` (2) heads; with ``gaussian_box`` they are GaussianYolov3's, with a deviation for each
+    code of a box. The top is 1 x 1 x D x 7. How many are found hangs on the values: after loading D is 1, and that is
+    the shape here. Older releases want square heads.
 
     Source: MobileNet-YOLO, src/caffe/layers/yolov3_detection_output_layer.cpp.
     """

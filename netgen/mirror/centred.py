@@ -92,11 +92,11 @@ def slopes(found: Tensor, truth: Tensor, kind: str) -> Tensor:
     turned = torch.stack([x, y, grown.right - grown.left, grown.bottom - grown.top], -1)
     if kind not in ("DIOU", "CIOU"):
         return turned
-    diagonal, terms = _distance_slopes(found, truth, mine, other)
+    terms = _distance_slopes(found, truth, mine, other)
     if kind == "CIOU":
         terms = terms + _shape_slopes(found, truth, mine, other, wide * high)
     apart = ((wide <= 0) | (high <= 0))[..., None]
-    return torch.where(apart, terms, torch.where(diagonal[..., None] > 0, turned + terms, turned))
+    return torch.where(apart, terms, turned + terms)
 
 
 def _within(mine: _Edges, other: _Edges, wide: Tensor, high: Tensor) -> tuple[_Edges, _Edges, Tensor]:
@@ -137,12 +137,11 @@ def _around_slopes(grown: _Edges, mine: _Edges, other: _Edges, wide: Tensor, hig
     )
     area, apart = width * height, (wide <= 0) | (high <= 0)
     terms = [(area * down - union * out) / area**2 for down, out in zip(joint, beyond, strict=True)]
-    added = [torch.where(area > 0, slope + term, slope) for slope, term in zip(grown, terms, strict=True)]
-    return _Edges(*(torch.where(apart, term, each) for term, each in zip(terms, added, strict=True)))
+    return _Edges(*(torch.where(apart, term, slope + term) for slope, term in zip(grown, terms, strict=True)))
 
 
-def _distance_slopes(found: Tensor, truth: Tensor, mine: _Edges, other: _Edges) -> tuple[Tensor, Tensor]:
-    """The square of the diagonal around both, and the slopes of the centres' distance over it; ... x 4."""
+def _distance_slopes(found: Tensor, truth: Tensor, mine: _Edges, other: _Edges) -> Tensor:
+    """The slopes of the centres' distance over the diagonal around both, ... x 4."""
     width, height = _around(found, truth)
     diagonal, apart = width**2 + height**2, _apart(found, truth)
     left, right = (mine.left < other.left).to(found), (mine.right > other.right).to(found)
@@ -150,7 +149,7 @@ def _distance_slopes(found: Tensor, truth: Tensor, mine: _Edges, other: _Edges) 
     x = 2 * (truth[..., 0] - found[..., 0]) * diagonal - 2 * width * (right - left) * apart
     y = 2 * (truth[..., 1] - found[..., 1]) * diagonal - 2 * height * (bottom - top) * apart
     sides = width * (right + left) * apart, height * (bottom + top) * apart
-    return diagonal, torch.stack([x, y, *sides], -1) / diagonal[..., None] ** 2
+    return torch.stack([x, y, *sides], -1) / diagonal[..., None] ** 2
 
 
 def _shape_slopes(found: Tensor, truth: Tensor, mine: _Edges, other: _Edges, shared: Tensor) -> Tensor:

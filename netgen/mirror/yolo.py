@@ -46,7 +46,7 @@ def yolo3_output(
     nms_threshold: float,
     gaussian: bool,
 ) -> Tensor:
-    """The boxes of heads N x B (5 + classes) x S x S, as 1 x 1 x D x 7 (yolov3_detection_output_layer.cpp).
+    """The boxes of heads N x B (5 + classes) x H x W, as 1 x 1 x D x 7 (yolov3_detection_output_layer.cpp).
 
     Rows: 0, label from 1 on, score, corners as fractions of the image, by falling score; a box may be there for
     several classes. ``biases`` are the widths and heights of each head's boxes, in pixels; ``scales`` the pixels
@@ -55,8 +55,8 @@ def yolo3_output(
     """
     boxes, scores, coords = [], [], 8 if gaussian else 4
     for head, sizes, scale in zip(heads, biases, scales, strict=True):
-        places, codes = _positions(head, len(sizes), classes, coords)
-        size = codes.new_tensor(sizes) / (head.shape[3] * scale)
+        places, codes = _positions(head, len(sizes), classes, coords, square=False)
+        size = codes.new_tensor(sizes) / (codes.new_tensor(head.shape[:1:-1]) * scale)
         boxes.append(_boxes(places, codes[..., : coords : coords // 4], size).flatten(0, 3))
         chance = codes[..., coords : coords + 1].sigmoid()
         if gaussian:
@@ -68,23 +68,26 @@ def yolo3_output(
     return _rows(several, rated.flatten(), labels.flatten(), threshold, nms_threshold, heads[0].shape[0])
 
 
-def _positions(head: Tensor, number: int, classes: int, coords: int = 4) -> tuple[Tensor, Tensor]:
-    """The positions, S x S x 1 x 2 (x, y), and the head as N x S x S x B x (coords + 1 + classes)."""
+def _positions(
+    head: Tensor, number: int, classes: int, coords: int = 4, *, square: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The positions, H x W x 1 x 2 (x, y), and the head as N x H x W x B x (coords + 1 + classes)."""
     batch, channels, height, width = head.shape
     length = coords + 1 + classes
-    if height != width or channels != number * length:
+    if (square and height != width) or channels != number * length:
         raise NetgenError(
-            f"a head must be square and have {number} ({coords + 1} + {classes}) = {number * length} channels, "
-            f"got {text(tuple(head.shape))}"
+            f"a head must {'be square and ' if square else ''}have {number} ({coords + 1} + {classes}) = "
+            f"{number * length} channels, got {text(tuple(head.shape))}"
         )
     codes = wide(head).view(batch, number, length, height, width).permute(0, 3, 4, 1, 2)
-    steps = torch.arange(height, device=head.device).to(codes)
-    return torch.stack(torch.meshgrid(steps, steps, indexing="ij")[::-1], -1)[:, :, None], codes
+    down, across = (torch.arange(size, device=head.device).to(codes) for size in (height, width))
+    return torch.stack(torch.meshgrid(down, across, indexing="ij")[::-1], -1)[:, :, None], codes
 
 
 def _boxes(places: Tensor, codes: Tensor, size: Tensor) -> Tensor:
     """Corners as fractions of the image; ``size`` are the biases as fractions, B x 2."""
-    return cornered((codes[..., :2].sigmoid() + places) / codes.shape[1], codes[..., 2:4].exp() * size)
+    grid = codes.new_tensor(codes.shape[2:0:-1])
+    return cornered((codes[..., :2].sigmoid() + places) / grid, codes[..., 2:4].exp() * size)
 
 
 def _rows(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, nms_threshold: float, batch: int) -> Tensor:

@@ -174,7 +174,7 @@ def _yolo3_anchors(sizes: Tensor, truth: Tensor, given: YoloFields) -> tuple[Ten
     first = place[anchor]
     # The best one is left out by its number in the mask, where it has one, though these are numbers of the biases.
     others = torch.arange(len(sizes), device=truth.device) != torch.where(first >= 0, first, anchor)[:, None]
-    others &= (measure > given.iou_thresh) & (place[:-1] >= 0) & (given.iou_thresh < 1)
+    others &= (measure > given.iou_thresh) & (place[:-1] >= 0)
     boxes = torch.cat([first[:, None], place[:-1].expand(len(truth), -1)], 1)
     chosen = torch.cat([first[:, None] >= 0, others], 1)
     return boxes[chosen], chosen.nonzero()[:, 0]

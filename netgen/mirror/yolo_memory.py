@@ -73,7 +73,7 @@ def memory_of(head: Tensor, number: int, length: int, *, square: bool = False) -
 def rows_of(boxes: Tensor, memory: Memory) -> Tensor:
     """The rows of each image: label, x, y, width and height; N x T x 5."""
     batch = memory.shape[0]
-    if boxes.numel() % (5 * batch):
+    if boxes.shape[:1] != (batch,) or boxes.numel() % (5 * batch):
         raise NetgenError(
             f"the boxes must be rows of 5 values for each of the {batch} images, got {text(tuple(boxes.shape))}"
         )
