@@ -170,6 +170,8 @@ def test_measures_and_slopes_of_boxes_that_meet_and_of_others(kind: str) -> None
     pairs = np.concatenate([draw.uniform(0, 1, (300, 2, 2)), draw.uniform(0.05, 0.6, (300, 2, 2))], 2)
     pairs[:10, 1] = pairs[:10, 0]
     pairs[10:20, 1, 2:] = pairs[10:20, 0, 2:]
+    # So thin that both edges are one number.
+    pairs[20:30, 0, 2], pairs[25:35, 0, 3] = 1e-19, 1e-19
     found, truth = torch.from_numpy(pairs).unbind(1)
     each: Any = [tuple(map(tuple, pair)) for pair in pairs.tolist()]
     assert 50 < sum(yolo_loops.overlap(*pair) == 0 for pair in each) < 250

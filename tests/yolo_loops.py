@@ -58,7 +58,7 @@ def slope(found: Box, truth: Box, kind: str) -> list[float]:
     around_w, around_h = max(right, right2) - min(left, left2), max(bottom, bottom2) - min(top, top2)
     around = around_w * around_h
     apart = wide <= 0 or high <= 0
-    grown = {}
+    grown, added = {}, {}
     for name, full, part, inside, out, outside in (
         ("l", -found[3], -high, left > left2, -around_h, left < left2),
         ("t", -found[2], -wide, top > top2, -around_w, top < top2),
@@ -68,9 +68,12 @@ def slope(found: Box, truth: Box, kind: str) -> list[float]:
         shared = part if inside else 0
         joint = full - shared
         grown[name] = (union * shared - area * joint) / union**2 if union > 0 else 0
-        if kind == "GIOU":
-            term = (around * joint - union * (out if outside else 0)) / around**2
-            grown[name] = term if apart else grown[name] + term
+        added[name] = (around * joint - union * (out if outside else 0)) / around**2
+    # The fork's exchange of edges that are not in order reads the second when the first is written.
+    grown["l"] = grown["l"] if left < right else grown["r"]
+    grown["t"] = grown["t"] if top < bottom else grown["b"]
+    if kind == "GIOU":
+        grown = {name: added[name] + (0 if apart else grown[name]) for name in grown}
     result = [grown["l"] + grown["r"], grown["t"] + grown["b"], grown["r"] - grown["l"], grown["b"] - grown["t"]]
     if kind not in ("DIOU", "CIOU"):
         return result
