@@ -47,9 +47,14 @@ REFUSED = [
         {"biases": [1] * 8, "num": 3},
         "boxes, and 10 values at least .* got 8",
     ),
-    ("RegionLoss", [(1, 27, 5, 5), (1, 300, 5)], REGION | {"coords": 5}, "coords must be 4 or not given .* got 5"),
-    ("RegionLoss", [(1, 27, 5, 5), (1, 300, 5)], REGION | {"softmax": 0}, "softmax must be 1 or not given .* got 0"),
-    ("RegionLoss", [(1, 27, 5, 5), (1, 300, 5)], REGION | {"class_map": "a.map"}, "class_map must be '' or not given"),
+    (
+        "RegionLoss",
+        [(1, 27, 5, 5), (1, 300, 5)],
+        REGION | {"coords": 5},
+        "coords must be 4 for a mirror, as the fork computes with that .* got 5; rem",
+    ),
+    ("RegionLoss", [(1, 27, 5, 5), (1, 300, 5)], REGION | {"softmax": 0}, "softmax must be 1 for a mirror.* got 0"),
+    ("RegionLoss", [(1, 27, 5, 5), (1, 300, 5)], REGION | {"class_map": "a.map"}, "class_map must be '' for a mirror"),
     (
         "Yolov3",
         [(1, 27, 5, 5), (1, 300, 5)],

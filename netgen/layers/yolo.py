@@ -50,8 +50,8 @@ class RegionLoss(LayerType):
         for name, wanted in _REGION_FIXED.items():
             if fields.get(name, wanted) != wanted:
                 raise NetgenError(
-                    f"{name} must be {wanted!r} or not given for a mirror, which the fork takes it for whatever it "
-                    f"says, got {fields[name]!r}"
+                    f"{name} must be {wanted!r} for a mirror, as the fork computes with that whatever the field says, "
+                    f"got {fields[name]!r}; remove it"
                 )
         if len(biases) < max(fields["num"], 5):
             raise NetgenError(

@@ -195,8 +195,8 @@ class _Matches(NamedTuple):
 def _write(memory: Memory, matches: _Matches, sizes: Tensor, given: YoloFields, object_scale: float) -> Tensor:
     """Write the gradient of matches one after the other; the measure of each."""
     truth = matches.truth
-    places = memory.channels(memory.starts(*matches[:3]), matches.image)
-    labels = places[:, 5] + truth[:, 0].long() * memory.plane
+    starts = memory.starts(*matches[:3])
+    places, labels = memory.channels(starts, matches.image), starts + (5 + truth[:, 0].long()) * memory.plane
     memory.check(labels, matches.image)
     near, chances, own = memory.codes[places], memory.codes[labels], sizes[matches.box]
     found = boxes_of(near[:, :2], near[:, 2:4], matches.steps, own, memory.grid)
