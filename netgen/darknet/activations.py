@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from netgen.darknet.translation import image_of
 from netgen.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,10 +25,9 @@ def activated(t: Translation, section: Section, value: Value, default: str) -> V
             f"activation {word!r} is not known, and Darknet goes on with relu{near or '; name another'}", "activation"
         )
         word = "relu"
-    if word.startswith("normalize") and value.flat:
-        value = value._replace(blob=t.image(value), flat=False)
-    if word.startswith("normalize") and value.shape is not None:
-        return value._replace(blob=_normalized(t, value.blob, value.shape, word))
+    if word.startswith("normalize"):
+        shape = image_of(section, value)
+        return value._replace(blob=_normalized(t, t.image(value), shape, word), flat=False)
     return value._replace(blob=ACTIVATIONS[word](t, value.blob, "act"))
 
 

@@ -6,25 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.darknet.activations import activated
 from netgen.darknet.joins import earlier
-from netgen.darknet.translation import Arrays, Place, Stored, Value
+from netgen.darknet.translation import Arrays, Place, Stored, Value, image_of
 from netgen.layers.base import text, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netgen.darknet.cfg import Section
-    from netgen.darknet.translation import Image, Translation
+    from netgen.darknet.translation import Translation
 
 
 FILLER = {"type": "msra"}
 """What Darknet begins training with: a deviation of sqrt(2 / inputs) (src/convolutional_layer.c)."""
-
-
-def image_of(section: Section, before: Value) -> Image:
-    """The sizes of what the section reads; raises where Darknet has only a number of values."""
-    if before.shape is None:
-        raise section.error(f"reads an image, and the layer before gives {before.outputs} values without sizes")
-    return before.shape
+BLURS = {1: (3, 1, (0.25, 0.5, 0.25)), 2: (2, 0, (0.5, 0.5))}
+"""Of AlexeyAB's antialiasing the filter's size, pad, and line, whose product with itself the filter is."""
 
 
 def strides(section: Section, default: int = 1) -> tuple[int, int]:
@@ -146,8 +141,7 @@ def blur(t: Translation, section: Section, value: Value, kind: int, steps: tuple
     """AlexeyAB's antialiasing: a fixed filter of 3x3, or 2x2 for 2, on each channel, with the stride."""
     assert value.shape is not None
     channels, height, width = value.shape
-    size, pad = (2, 0) if kind == 2 else (3, 1)
-    line = (0.5, 0.5) if kind == 2 else (0.25, 0.5, 0.25)
+    size, pad, line = BLURS[2 if kind == 2 else 1]
     shape = (channels, *windows(section, (height, width), 2 * pad, size, steps))
     blob = t.add(
         "Convolution", value.blob, "blur", num_output=channels, kernel_size=size, pad=pad or (), group=channels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.darknet.export import Export, Gate, Part, Window
+from netgen.darknet.outgoing import Export, Part, Signs, Window
 from netgen.errors import NetgenError
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ def pooling(export: Export, shaped: ShapedLayer) -> None:
         return
     if len(shaped.tops) > 1 or kernel[0] != kernel[1] or pool not in ("MAX", "AVE"):
         raise NetgenError("Darknet pools the maximum or mean of square windows, and gives no positions")
-    export.later[top] = Window(blob, pool, kernel, stride, pad, (0, 0), outs)
+    _wait(export, top, Window(blob, pool, kernel, stride, pad, (0, 0), outs))
+
+
+def _wait(export: Export, top: str, window: Window) -> None:
+    """Keep windows until it is known what is cut off them; write them where nothing is."""
+    export.later[top] = window
+    if top not in export.cut:
+        export.index(top)
 
 
 def crop(export: Export, shaped: ShapedLayer) -> None:
@@ -41,9 +48,9 @@ def crop(export: Export, shaped: ShapedLayer) -> None:
         raise NetgenError("Darknet crops its input alone; behind a Pooling a Crop of height and width is its padding")
     offsets = shaped.kind.fields["offset"] or (0,)
     first = (window.first[0] + offsets[0], window.first[1] + offsets[-1])
-    export.later[shaped.layer.tops[0]] = window._replace(first=first, outs=_sides(shaped.tops[0]))
     if shaped.layer.bottoms[1] == window.source:  # which only says the size
         export.readers[window.source] -= 1
+    _wait(export, shaped.layer.tops[0], window._replace(first=first, outs=_sides(shaped.tops[0])))
 
 
 def slice_(export: Export, shaped: ShapedLayer) -> None:
@@ -56,7 +63,7 @@ def slice_(export: Export, shaped: ShapedLayer) -> None:
         if isinstance(window, Window) and axis in (2, 3):
             first, side = list(window.first), axis - 2
             first[side] += begin
-            export.later[top] = window._replace(first=(first[0], first[1]), outs=_sides(shape))
+            _wait(export, top, window._replace(first=(first[0], first[1]), outs=_sides(shape)))
         elif axis == 1:
             export.later[top] = Part(blob, begin, begin + shape[1])
         else:
@@ -64,16 +71,26 @@ def slice_(export: Export, shaped: ShapedLayer) -> None:
         begin += shape[axis]
 
 
-def materialize(export: Export, blob: str, what: Window | Part | Gate) -> None:
+def materialize(export: Export, blob: str, what: Window | Part | Signs) -> None:
     """Write the section of a blob that is read now."""
-    if isinstance(what, Gate):
-        raise NetgenError("Darknet has BNLL only within mish, x tanh(BNLL(x))")
+    if isinstance(what, Signs):
+        raise NetgenError("Darknet reads signs (Threshold, and Power with scale 2 and shift -1) in a convolution alone")
     if isinstance(what, Part):
         total, size = export.shapes[what.source][1], what.end - what.begin
         if total % size or what.begin % size:
             raise NetgenError(f"reads channels {what.begin} to {what.end} of {total}; Darknet's groups are equal parts")
         export.add("route", blob, layers=export.index(what.source), groups=total // size, group_id=what.begin // size)
         return
+    found = pooling_section(export, what)
+    if found is None:
+        raise NetgenError(f"reads windows {what.kernel[0]}x{what.kernel[1]} whose padding no Darknet pooling has")
+    export.read(what.source)
+    kind, options = found
+    export.add(kind, blob, "blur" if kind == "maxpool" and what.stride == (1, 1) else "", **options)
+
+
+def pooling_section(export: Export, what: Window) -> tuple[str, dict[str, Any]] | None:
+    """The section that pools these windows, and its keys; None where none does."""
     sides = export.shapes[what.source][2:]
     before = {pad - first * step for pad, first, step in zip(what.pad, what.first, what.stride, strict=True)}
     for padding in (2 * min(before), 2 * min(before) + 1):
@@ -82,13 +99,11 @@ def materialize(export: Export, blob: str, what: Window | Part | Gate) -> None:
         )
         exact = what.pool == "MAX" or (what.pad == (0, 0) and padding < 2)
         if len(before) == 1 and padding >= 0 and outs == what.outs and exact:
-            export.read(what.source)
             options: dict[str, Any] = {"size": what.kernel[0], **strides(what.stride)}
             if padding != what.kernel[0] - 1:
                 options["padding"] = padding
-            export.add("maxpool" if what.pool == "MAX" else "local_avgpool", blob, **options)
-            return
-    raise NetgenError(f"reads windows {what.kernel[0]}x{what.kernel[1]} whose padding no Darknet pooling has")
+            return "maxpool" if what.pool == "MAX" else "local_avgpool", options
+    return None
 
 
 def _sides(shape: Shape) -> tuple[int, int]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.darknet.convolutions import image_of
-from netgen.darknet.translation import Head, Value
+from netgen.darknet.translation import Head, Value, image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netgen.darknet.cfg import Section
     from netgen.darknet.translation import Translation
 
-_EPS = 0.0001  # AlexeyAB's src/blas.c, shortcut_multilayer_cpu
+EPS = 0.0001  # AlexeyAB's src/blas.c, shortcut_multilayer_cpu
 
 
 def earlier(t: Translation, section: Section, key: str, number: int) -> int:
@@ -151,7 +151,7 @@ def _weighted(t: Translation, section: Section, values: Sequence[Value]) -> list
             shares = np.exp(weights - weights.max(axis=0))
         else:
             shares = weights.clip(min=0)
-        shares = shares / (shares.sum(axis=0) + weights.dtype.type(_EPS))
+        shares = shares / (shares.sum(axis=0) + weights.dtype.type(EPS))
         return {
             f"{name}:0": row if kind == "per_channel" else row.reshape(())
             for name, row in zip(names, shares, strict=True)

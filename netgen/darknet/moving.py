@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netgen.darknet.convolutions import image_of
-from netgen.darknet.translation import Value
+from netgen.darknet.translation import Value, image_of
 
 if TYPE_CHECKING:
     from netgen.darknet.cfg import Section

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from netgen.darknet.convolutions import BLURS
 from netgen.darknet.cuts import strides
+from netgen.darknet.outgoing import sizes_of
 from netgen.errors import NetgenError
 
 if TYPE_CHECKING:
-    from netgen.darknet.export import Export, Section
+    from collections.abc import Sequence
+
+    from netgen.darknet.outgoing import Export, Section
     from netgen.shapes import ShapedLayer
 
 
@@ -29,25 +34,78 @@ def deconvolution(export: Export, shaped: ShapedLayer) -> None:
         raise NetgenError("Darknet upsamples alone: group and num_output of the channels, kernel_size = stride, no pad")
     if fields["bias_term"] or max(dilation) > 1:
         raise NetgenError("Darknet upsamples without a bias or dilation")
+    low, high = _range(export, shaped)
+    if low != high:
+        found = "" if export.weights is None else f", and the weights go from {low:g} to {high:g}"
+        raise NetgenError(f"Darknet upsamples by one factor{found}; give such weights, or a constant weight_filler")
+    _resize(export, shaped, stride[0], low)
+
+
+def _resize(export: Export, shaped: ShapedLayer, stride: int, scale: float) -> None:
     export.read(shaped.layer.bottoms[0])
-    section = export.add("upsample", shaped.layer.tops[0], stride=stride[0])
-    scale = _constant(export, shaped)
+    section = export.add("upsample", shaped.layer.tops[0], stride=stride)
     if scale != 1:
         section.options["scale"] = scale
 
 
-def _constant(export: Export, shaped: ShapedLayer) -> float:
-    filler = shaped.kind.given.get("weight_filler", {})
+def _range(export: Export, shaped: ShapedLayer) -> tuple[float, float]:
+    """The least and largest of the weights, without them those that the filler gives."""
     if export.weights is not None:
         values = export.array(shaped, 0)
-        low, high = float(values.min()), float(values.max())
-    else:
-        low = high = float(filler.get("value", 0.0))
-        if filler.get("type", "constant") != "constant":
-            raise NetgenError("Darknet upsamples by one factor; give the weights, or a constant weight_filler")
-    if low != high:
-        raise NetgenError(f"Darknet upsamples by one factor, and the weights go from {low:g} to {high:g}")
-    return low
+        return float(values.min()), float(values.max())
+    filler = shaped.kind.given.get("weight_filler", {})
+    value = float(filler.get("value", 0.0))
+    return value, value if filler.get("type", "constant") == "constant" else math.inf
+
+
+def summed_blocks(export: Export, shaped: ShapedLayer) -> bool:
+    """Whether a convolution sums the blocks of each channel, and is written as an upsampling with a negative stride."""
+    kind: Any = shaped.kind
+    kernel, stride, pad, dilation = kind._window(2)
+    if not _is_depthwise(shaped) or len({*kernel, *stride}) != 1 or any(pad) or max(dilation) > 1 or kernel[0] < 2:
+        return False
+    low, high = _range(export, shaped)
+    if low != high or low == 0:
+        return False
+    _resize(export, shaped, -stride[0], low)
+    return True
+
+
+def blurred(export: Export, shaped: ShapedLayer) -> bool:
+    """Whether a convolution is the antialiasing of the section before it, and becomes a part of that.
+
+    The weights tell; without them the name does that an import gives it.
+    """
+    kind: Any = shaped.kind
+    kernel, stride, pad, dilation = kind._window(2)
+    blob, top = shaped.layer.bottoms[0], shaped.layer.tops[0]
+    number = next((i for i, each in BLURS.items() if ((each[0],) * 2, (each[1],) * 2) == (kernel, pad)), 0)
+    if not number or not _is_depthwise(shaped) or max(dilation) > 1 or not _is_blur(export, shaped, BLURS[number][2]):
+        return False
+    section = export.last(blob, "blur")
+    if section is None or section.options.get("stride") != 1:
+        return False
+    del section.options["stride"]
+    section.options |= {**strides(stride), "antialiasing": number}
+    section.takes = frozenset()
+    last = len(export.sections) - 1
+    # What the section put out before has other sizes, and no name any more.
+    export.held = {name: index for name, index in export.held.items() if index != last} | {top: last}
+    export.sizes[-1] = sizes_of(shaped.tops[0])
+    return True
+
+
+def _is_blur(export: Export, shaped: ShapedLayer, line: Sequence[float]) -> bool:
+    if export.weights is None:
+        return shaped.layer.name.endswith("-blur")
+    wanted = [a * b for a in line for b in line]
+    return bool((export.array(shaped, 0).reshape(-1, len(wanted)) == wanted).all())
+
+
+def _is_depthwise(shaped: ShapedLayer) -> bool:
+    """Whether a convolution has one filter for each channel, and no bias."""
+    fields, channels = shaped.kind.fields, shaped.bottoms[0][1]
+    return bool(fields["group"] == fields["num_output"] == channels and not fields["bias_term"])
 
 
 def upsample(export: Export, shaped: ShapedLayer) -> None:

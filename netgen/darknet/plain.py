@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netgen.darknet.activations import activated, channels_reduced, product
-from netgen.darknet.convolutions import image_of
 from netgen.darknet.heads import tree_head
-from netgen.darknet.translation import Value
+from netgen.darknet.translation import Value, image_of
 
 if TYPE_CHECKING:
     from netgen.darknet.cfg import Section

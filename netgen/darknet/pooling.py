@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.darknet.convolutions import blur, image_of, strides, windows
-from netgen.darknet.translation import Value
+from netgen.darknet.convolutions import blur, strides, windows
+from netgen.darknet.translation import Value, image_of
 from netgen.layers.pooling import pooled
 
 if TYPE_CHECKING:

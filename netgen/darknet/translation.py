@@ -194,5 +194,12 @@ class Translation:
         return blob
 
 
+def image_of(section: Section, before: Value) -> Image:
+    """The sizes of what the section reads; raises where Darknet has only a number of values."""
+    if before.shape is None:
+        raise section.error(f"reads an image, and the layer before gives {before.outputs} values without sizes")
+    return before.shape
+
+
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: Fields(value) if isinstance(value, dict) else value for name, value in fields.items() if value != ()}
