@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from netgen.shapes import shape_layers
 from netgen.wiring import State
 
 if TYPE_CHECKING:
-    from netgen.darknet import Darknet
+    from collections.abc import Iterable
+
+    from netgen.darknet import Darknet, Head
     from netgen.graph import Graph
 
 
@@ -25,6 +28,15 @@ def nameless(net: Graph) -> list[tuple[Any, ...]]:
         for top in layer.tops:
             numbers[top] = len(numbers)
     return rows
+
+
+def placeless(heads: Iterable[Head]) -> list[Head]:
+    """The heads without what names them, and what is a default or the same again."""
+    made = []
+    for head in heads:
+        training = {key: each for key, each in head.training.items() if key not in ("groups", "bias_match", "anchors")}
+        made.append(replace(head, index=0, line=0, blob="", training=training))
+    return made
 
 
 def random_weights(made: Darknet, header: tuple[int, ...] = (0, 2, 5, 32013312, 0)) -> bytes:

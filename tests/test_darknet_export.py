@@ -114,7 +114,14 @@ def test_an_activation_of_a_blob_that_others_read_is_a_section(tmp_path: Path) -
 
 
 REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
-    "a type": (lambda net: net.layer("LRN", name="n"), "layer 'n' (LRN): Darknet has no section for this type; cut the network before it"),
+    "a type": (
+        lambda net: net.layer("MVN", name="n"),
+        "layer 'n' (MVN): Darknet has no section for this type; cut the network before it",
+    ),
+    "lrn": (
+        lambda net: net.layer("LRN", name="n"),
+        "layer 'n' (LRN): Darknet's normalization has another window and factor than Caffe's, those of DarknetLRN; cut before it",
+    ),
     "two inputs": (lambda net: net.input(1, 3, 8, 8, name="y"), "layer 'y' (Input): Darknet's networks have one input"),
     "an oblong kernel": (
         lambda net: net.layer("Convolution", name="c", num_output=2, kernel_h=3, kernel_w=1),
@@ -147,7 +154,7 @@ REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
         "layer 'j' (Concat): Darknet's route joins channels, axis 1",
     ),
     "nothing": (lambda net: net, "the net has no layer that Darknet computes; there is nothing to export"),
-    "bnll": (lambda net: net.conv(2).layer("BNLL", name="b"), "layer 'b' (BNLL): Darknet has this type only within mish, x tanh(BNLL(x)), as an import writes it; write it so"),
+    "bnll": (lambda net: net.conv(2).layer("BNLL", name="b"), "layer 'b' (BNLL): Darknet has this type only within mish, x tanh(BNLL(x)); cut the network before it"),
 }  # fmt: skip
 
 
@@ -222,3 +229,24 @@ def test_a_pooling_that_a_crop_cuts_is_one_section() -> None:
     types = [section.type for section in exported(netgen.build("yolov3_tiny"), None).sections]
     assert types.count("maxpool") == 6
     assert types[-1] == "convolutional"
+
+
+def test_equal_remarks_are_told_once(tmp_path: Path) -> None:
+    notes = netgen.export_darknet(netgen.build("densenet121"), tmp_path / "n")
+    assert len(notes) == 1
+    assert notes[0].startswith("layer 'conv2_1/x1/bn' (BatchNorm) and ")
+    assert notes[0].endswith(" more: a [batchnorm] of its own is written as AlexeyAB's Darknet reads it")
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda net: net.eltwise(["a", "b"], coeff=[1, 2]),
+        lambda net: net.pool(2, 2, name="p").layer("DarknetShortcut", bottom=["a", "p"], name="s"),
+    ],
+)
+def test_what_only_one_darknet_reads_is_told(add: Callable[[netgen.Net], object], tmp_path: Path) -> None:
+    net = small().conv(4, 1, name="a").conv(4, 1, name="b")
+    add(net)
+    (note,) = netgen.export_darknet(net, tmp_path / "n")
+    assert note.endswith("a [shortcut] with alpha, beta or other sizes is read so by pjreddie's Darknet alone")

@@ -74,6 +74,10 @@ class Section:
         """A word; Darknet takes a comment behind it for a part of it."""
         return "".join(self.options[key].value.split()) if self.has(key) else default
 
+    def text_of(self, key: str) -> str:
+        """The value of a key that is there, without a comment behind it."""
+        return _uncommented(self.options[key].value)
+
     def integers(self, key: str) -> list[int]:
         """A list of whole numbers, empty where the key is missing."""
         return [self._whole(key, each) for each in self._items(key)]

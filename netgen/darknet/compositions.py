@@ -234,4 +234,4 @@ PARTS = {
     "Permute": "reorg",
     "Tile": "scale_channels, l2norm and the normalize_channels activations",
 }
-"""Types that are no section of their own, and what they are a part of."""
+"""Types that are no section of their own, and what they are a part of, in the layers that an import writes."""

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 from netgen.darknet.translation import Head, Value, image_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from netgen.darknet.cfg import Section
     from netgen.darknet.translation import Translation
 
 Anchors = tuple[tuple[float, float], ...]
 _UNSET = (0.5, 0.5)
+
+YOLO: dict[str, Any] = {"scale_x_y": 1.0, "new_coords": 0, "nms_kind": "", "beta_nms": 0.6}
+REGION: dict[str, Any] = {"softmax": 0, "background": 0, "tree": "", "map": ""}
+DETECTION: dict[str, Any] = {"softmax": 0, "sqrt": 0}
+"""What decoding goes by beside boxes, classes and anchors, and Darknet's defaults."""
+_SAID = ("mask", "num", "classes", "coords")
 
 
 def yolo(t: Translation, section: Section, before: Value) -> Value:
@@ -38,7 +44,7 @@ def _masked(t: Translation, section: Section, before: Value, per_box: int) -> Va
         if not 0 <= each < max(total, len(given)):
             raise section.error(f"mask must name anchors 0 to {max(total, len(given)) - 1}, got {each}", "mask")
     mask = mask or range(total)
-    options = _options(section, scale_x_y=1.0, new_coords=0, nms_kind="", beta_nms=0.6)
+    options = _options(section, YOLO)
     anchors = tuple(given[each] if each < len(given) else _UNSET for each in mask)
     _keep(t, section, before, classes, per_box, boxes, anchors, mask, options)
     return before
@@ -52,7 +58,7 @@ def region(t: Translation, section: Section, before: Value) -> Value:
     _check_channels(section, channels, number, coords + 1 + classes, f"num={number} anchors")
     given = _anchors(t, section, number)[:number]
     anchors = (*given, *(_UNSET,) * (number - len(given)))
-    options = _options(section, softmax=0, background=0, tree="", map="")
+    options = _options(section, REGION)
     _keep(t, section, before, classes, coords, number, anchors, range(number), options)
     return before
 
@@ -67,7 +73,7 @@ def detection(t: Translation, section: Section, before: Value) -> Value:
             f"reads side^2 (num (1 + coords) + classes) = {side}^2 x ({number} x {1 + coords} + {classes}) = {wanted} "
             f"values, got {before.outputs}; give the layer before {wanted} outputs", "classes",
         )  # fmt: skip
-    options = {"side": side, **_options(section, softmax=0, sqrt=0)}
+    options = {"side": side, **_options(section, DETECTION)}
     _keep(t, section, before, classes, coords, number, (), (), options)
     return before
 
@@ -101,7 +107,7 @@ def _anchors(t: Translation, section: Section, number: int) -> Anchors:
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def _options(section: Section, **defaults: Any) -> dict[str, Any]:
+def _options(section: Section, defaults: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, default in defaults.items():
         if isinstance(default, str):
@@ -117,8 +123,9 @@ def _keep(
     t: Translation, section: Section, before: Value, classes: int, coords: int, number: int, anchors: Anchors,
     mask: Sequence[int], options: dict[str, Any],
 ) -> None:  # fmt: skip
-    blob, shape = before.blob, before.shape
+    training = {key: section.text_of(key) for key in section.options if key not in _SAID and key not in options}
     head = Head(
-        t.index, section.type.lower(), section.line, blob, shape, classes, coords, number, anchors, tuple(mask), options
-    )
+        t.index, section.type.lower(), section.line, before.blob, before.shape, classes, coords, number, anchors,
+        tuple(mask), options, training,
+    )  # fmt: skip
     t.heads.append(head)

@@ -15,6 +15,7 @@ from netgen.files import read_text
 
 if TYPE_CHECKING:
     from netgen.builder import Net
+    from netgen.darknet.weights import Header
 
 _MOST_VALUES = 2**31 - 1
 
@@ -49,6 +50,8 @@ class Darknet(NamedTuple):
     notes: tuple[str, ...]
     """What was passed over, and which layers no stock Caffe takes."""
     layers: tuple[DarknetLayer, ...]
+    header: Header | None = None
+    """What the weights file begins with; None without one."""
 
 
 def load_darknet(
@@ -74,9 +77,10 @@ def load_darknet(
     from netgen.darknet.weights import fixed_weights, read_weights
 
     arrays: dict[str, Any] = {}
+    header = None
     if weights is not None:
         name = os.fspath(weights)
-        arrays, remarks = read_weights(name, t.stored, kinds, cutoff)
+        arrays, remarks, header = read_weights(name, t.stored, kinds, cutoff)
         arrays.update(fixed_weights(t.fixed, arrays))
         t.net.notes += tuple(remarks)
     layers = tuple(
@@ -84,7 +88,7 @@ def load_darknet(
         for i, ((kind, section), value) in enumerate(zip(kinds, t.values, strict=True))
     )
     blobs = {layer.index: layer.blob for layer in layers}
-    return Darknet(t.net, arrays, blobs, tuple(t.heads), t.net.notes, layers)
+    return Darknet(t.net, arrays, blobs, tuple(t.heads), t.net.notes, layers, header)
 
 
 def translate(text: str, path: str, forks: bool = False) -> tuple[Translation, list[tuple[str, Section]]]:

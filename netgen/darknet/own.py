@@ -155,7 +155,7 @@ def darknet_shortcut(export: Export, shaped: ShapedLayer) -> None:
     index, fields = export.index(other), shaped.kind.fields
     export.read(own)
     section = export.add("shortcut", shaped.layer.tops[0], "activation")
-    section.options |= {"from": index, "activation": "linear"}
+    section.options |= {"from": [index], "activation": "linear"}
     section.options |= {key: float(fields[key]) for key in ("alpha", "beta") if fields[key] != 1}
 
 

@@ -187,6 +187,12 @@ def _softmax(export: Export, shaped: ShapedLayer) -> None:
     export.add("softmax", shaped.layer.tops[0], groups=1)
 
 
+def _lrn(_export: Export, _shaped: ShapedLayer) -> None:
+    raise NetgenError(
+        "Darknet's normalization has another window and factor than Caffe's, those of DarknetLRN; cut before it"
+    )
+
+
 def _dropout(export: Export, shaped: ShapedLayer) -> None:
     export.read(shaped.layer.bottoms[0], flat=True)
     sizes = export.sizes[-1] if export.sections else sizes_of(shaped.bottoms[0])
@@ -230,6 +236,7 @@ TRANSLATORS: dict[str, Translator] = {
     "Concat": joined.concat,
     "Eltwise": joined.eltwise,
     "Softmax": _softmax,
+    "LRN": _lrn,
     "Dropout": _dropout,
     "Deconvolution": own.deconvolution,
     "Upsample": own.upsample,

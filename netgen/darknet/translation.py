@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netgen.builder import Net
@@ -49,7 +49,8 @@ class Head:
     Each of ``num`` boxes at a place has ``coords`` (8 for gaussian_yolo, each with its deviation), an objectness and
     ``classes`` channels. ``anchors`` are those of this head, width and height: for yolo and gaussian_yolo in pixels of
     the net's input, for region in cells, for detection none. ``mask`` are their numbers among all. ``options`` are the
-    further keys that decoding goes by, by Darknet's names. A ``softmax`` with a tree is one, too, with ``tree`` alone.
+    further keys that decoding goes by, by Darknet's names, and ``training`` all others of the section, as written, with
+    the anchors of all heads. A ``softmax`` with a tree is one, too, with ``tree`` alone.
     """
 
     index: int
@@ -63,6 +64,7 @@ class Head:
     anchors: tuple[tuple[float, float], ...]
     mask: tuple[int, ...]
     options: Mapping[str, Any]
+    training: Mapping[str, str] = field(default_factory=dict)
 
 
 class Translation:

@@ -37,10 +37,20 @@ class Header(NamedTuple):
         return self.major > 1000 or self.minor > 1000
 
 
+def header_of(header: Header | None) -> bytes:
+    """The first bytes of a new file, with the ``seen`` of an old one; version 0.2.0 where that has another form."""
+    version, seen = (0, 2, 0), 0
+    if header is not None:
+        seen = header.seen
+        if header.size == _LONG and not header.transposed:
+            version = header[:3]
+    return struct.pack("<3iQ", *version, seen)
+
+
 def read_weights(
     path: str, stored: Mapping[int, Stored], kinds: Kinds, cutoff: int | None = None
-) -> tuple[Arrays, list[str]]:
-    """Caffe's arrays by "layer:index" from a weights file, and remarks.
+) -> tuple[Arrays, list[str], Header]:
+    """Caffe's arrays by "layer:index" from a weights file, remarks, and the file's header.
 
     Raises NetgenError for a file that holds other floats than these layers need, UsageError for one that cannot be
     read.
@@ -63,7 +73,7 @@ def read_weights(
     if cutoff < len(kinds):
         last = kinds[cutoff][1]
         remarks = [f"{path}: holds the weights of the layers before {last}; those from layer {cutoff} on have none"]
-    return made, remarks
+    return made, remarks, header
 
 
 def read_header(path: str, size: int, floats: int) -> Header:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netgen.darknet import Head
+from netgen.darknet.outgoing import sizes_of
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
-from netgen.layers.base import text
+from netgen.layers.base import count, text
 from netgen.shapes import walk_layers
 from netgen.wiring import State
 
@@ -73,6 +75,26 @@ def heads_with(net: Graph, anchors: Sequence[float], *, region: bool = False) ->
         raise UsageError(
             f"{number} anchors for each output must leave one number of classes, got {listed(dict(outputs))}"
         )
+    return tuple(made)
+
+
+def heads_like(net: Graph, heads: Sequence[Head]) -> tuple[Head, ...]:
+    """The heads of another network for the outputs of this one, in their order; the channels tell the classes.
+
+    Raises UsageError where the outputs are not as many, or of other anchors.
+    """
+    outputs = outputs_of(net)
+    if len(outputs) != len(heads):
+        raise UsageError(f"the outputs must be as many as the heads, {len(heads)}, got {listed(outputs)}")
+    made = []
+    for head, (blob, shape) in zip(heads, outputs.items(), strict=True):
+        places, boxes, own = count(shape, 2), head.num, head.coords + 1
+        if head.type == "detection":
+            places, boxes, own = head.options["side"] ** 2, 1, head.num * own
+        per_box, rest = divmod(count(shape, 1), places * boxes)
+        if rest or per_box <= own:
+            raise UsageError(f"output {blob!r}: {text(shape)} are no boxes of the [{head.type}] with num={head.num}")
+        made.append(replace(head, blob=blob, shape=sizes_of(shape), classes=per_box - own))
     return tuple(made)
 
 
