@@ -117,11 +117,12 @@ def test_darknets_defaults() -> None:
 
 
 def test_heads_end_at_what_they_read() -> None:
-    text = "[conv]\nfilters=14\nactivation=linear\n[yolo]\nmask=1,2\nnum=3\nclasses=2\nanchors=1,2, 3,4, 5,6\nscale_x_y=1.1\n"
+    text = "[conv]\nfilters=14\nactivation=linear\n[yolo]\nmask=1,2\nnum=3\nclasses=2\nanchors=1,2, 3,4, 5,6\nscale_x_y=1.1\njitter=.3\n"
     translation, _ = translate(NET + text, "t.cfg")
     options = {"scale_x_y": 1.1, "new_coords": 0, "nms_kind": "", "beta_nms": 0.6}
     anchors = ((3.0, 4.0), (5.0, 6.0))
-    assert translation.heads == [Head(1, "yolo", 8, "layer1-conv", (14, 8, 9), 2, 4, 2, anchors, (1, 2), options)]
+    told = {"anchors": "1,2, 3,4, 5,6", "jitter": ".3"}
+    assert translation.heads == [Head(1, "yolo", 8, "layer1-conv", (14, 8, 9), 2, 4, 2, anchors, (1, 2), options, told)]
     assert [value.blob for value in translation.values] == ["layer1-conv", "layer1-conv"]
 
 

@@ -129,16 +129,34 @@ REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
     ),
     "a slope": (
         lambda net: net.conv(2).relu(negative_slope=0.2, name="r"),
-        "layer 'r' (ReLU): Darknet has no activation with {'negative_slope': 0.2}",
+        "layer 'r' (ReLU): Darknet has no activation with negative_slope: 0.2; change it, or cut the network before it",
+    ),
+    "a pooling that rounds up further than Darknet's pads": (
+        lambda net: net.pool(2, 5, name="p"),
+        "layer 'p' (Pooling): reads windows 2x2 whose padding no Darknet pooling has, got stride 5x5, pad 0x0, 3x3 of 8x8",
+    ),
+    "a mean of padding": (
+        lambda net: net.layer("Pooling", name="p", pool="AVE", kernel_size=3, pad=1),
+        "layer 'p' (Pooling): reads windows 3x3 whose padding no Darknet pooling has, got stride 1x1, pad 1x1, 8x8 of 8x8; "
+        "the mean counts no padding in Darknet",
+    ),
+    "a dilation that changes the size": (
+        lambda net: net.layer("Convolution", name="c", num_output=2, kernel_size=[3], dilation=[2], pad=[1]),
+        "layer 'c' (Convolution): with dilation Darknet's convolution keeps the size, by an odd kernel and a pad of 2 for "
+        "this one, got kernel 3, pad 1, dilation 2; change it, or cut the network before it",
+    ),
+    "a map for a layer of channels": (
+        lambda net: net.layer("Flatten", name="f").layer("BatchNorm", name="b"),
+        "layer 'b' (BatchNorm): reads 'f' as 1x192, and Darknet, which gives values no other sizes, has it as 3x8x8; cut",
+    ),
+    "a maximum": (
+        lambda net: net.conv(2, name="a").conv(2, bottom="a", name="b").eltwise(["a", "b"], operation="MAX", name="m"),
+        "layer 'm' (Eltwise): Darknet adds or multiplies layers, got operation: MAX; change it",
     ),
     "a scale": (lambda net: net.layer("Scale", name="s"), "layer 's' (Scale): Darknet scales channels behind a convolution"),
     "a pooling": (
         lambda net: net.conv(2).layer("Pooling", name="p", kernel_size=3, pad_h=1, pad_w=0),
         "layer 'p' (Pooling): reads windows 3x3 whose padding no Darknet pooling has",
-    ),
-    "the input again": (
-        lambda net: net.conv(3, name="c").eltwise(["data", "c"], name="e"),
-        "layer 'e' (Eltwise): reads the input 'data', which in Darknet the first layer alone can read",
     ),
     "a softmax of a map": (lambda net: net.softmax(name="s"), "layer 's' (Softmax): Darknet's softmax is over all values"),
     "unequal parts": (
@@ -193,6 +211,19 @@ def test_values_that_darknet_has_in_other_sizes(tmp_path: Path) -> None:
         "without sizes; cut the network before it"
     )
     assert not (tmp_path / "other.cfg").exists()
+
+
+def test_several_layers_read_the_input_behind_one_that_passes_it_on(tmp_path: Path) -> None:
+    net = small().conv(3, 1, name="c").eltwise(["data", "c"], name="e").layer("Split", name="s", top=["a", "b"])
+    other = (
+        small().layer("Split", name="s", top=["a", "b"]).conv(3, 1, bottom="a", name="c").eltwise(["c", "b"], name="e")
+    )
+    for each in (net, other):
+        netgen.export_darknet(each, tmp_path / "n")
+        again = netgen.load_darknet(tmp_path / "n.cfg")
+        assert [layer.type for layer in again.layers] == ["activation", "convolutional", "shortcut"]
+        assert [layer.type for layer in again.net.layers] == ["Input", "Convolution", "Eltwise"]
+        assert set(again.net.layers[-1].bottoms) == {"data", again.net.layers[1].tops[0]}
 
 
 def test_a_blob_that_is_read_under_two_names_keeps_its_activation_apart(tmp_path: Path) -> None:

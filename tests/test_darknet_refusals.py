@@ -58,13 +58,13 @@ REFUSALS = {
     ),
     "route beyond the first": (
         NET + CONV + "[route]\nlayers=-2\n",
-        "t.cfg:11:8: [route] layers=-2 is layer -1, and layer 1 can read 0 to 0, or -1 to -1",
+        "t.cfg:11:8: [route] layers=-2 is layer -1, and layer 1 can read 0 to 0, or -1 to -1; name one of these",
     ),
     "route to a later one": (
         NET + CONV + CONV + "[route]\nlayers=-1,5\n",
         "t.cfg:16:8: [route] layers=5 is layer 5, and layer 2 can read 0 to 1, or -2 to -1",
     ),
-    "route first": (NET + "[route]\nlayers=0\n", "[route] layers=0 is itself, and layer 0 can read none, for it is the first"),
+    "route first": (NET + "[route]\nlayers=0\n", "[route] layers=0 is itself, and the first layer can read none; put layers before it"),
     "route without layers": (NET + CONV + "[route]\n", "t.cfg:10:1: [route] layers is missing: it names the layers to read"),
     "shortcut to itself": (
         NET + CONV + CONV + "[shortcut]\nfrom=2\n",
@@ -101,20 +101,20 @@ REFUSALS = {
     "yolo classes": (
         NET + "[conv]\nfilters=18\n[yolo]\nmask=0,1,2\nnum=3\nclasses=2\n",
         "t.cfg:10:9: [yolo] reads 3 anchors of the mask x 7 values = 21 channels, got 18; give the convolution before "
-        "it filters=21, or set classes right",
+        "it filters=21, or set classes=1",
     ),
     "odd anchors": (
         NET + "[conv]\nfilters=18\n[yolo]\nmask=0,1,2\nnum=3\nclasses=1\nanchors=1,2, 3,4, 5\n",
-        "t.cfg:11:9: [yolo] anchors are pairs of width and height, got 5 numbers",
+        "t.cfg:11:9: [yolo] anchors are pairs of width and height, got 5 numbers; add or remove one",
     ),
     "mask": (
         NET + "[conv]\nfilters=18\n[yolo]\nmask=0,1,3\nnum=3\nclasses=1\nanchors=1,2, 3,4, 5,6\n",
-        "t.cfg:8:6: [yolo] mask must name anchors 0 to 2, got 3",
+        "t.cfg:8:6: [yolo] mask must name anchors 0 to 2, got 3; name one that there is",
     ),
-    "region": (NET + "[conv]\nfilters=9\n[region]\nnum=2\nclasses=1\n", "reads num=2 anchors x 6 values = 12 channels, got 9"),
+    "region": (NET + "[conv]\nfilters=9\n[region]\nnum=2\nclasses=1\n", "reads num=2 anchors x 6 values = 12 channels, got 9; give the convolution before it filters=12"),
     "detection": (
         NET + "[conn]\noutput=9\n[detection]\nside=2\nnum=1\ncoords=4\nclasses=2\n",
-        "reads side^2 (num (1 + coords) + classes) = 2^2 x (1 x 5 + 2) = 28 values, got 9",
+        "reads side^2 (num (1 + coords) + classes) = 2^2 x (1 x 5 + 2) = 28 values, got 9; give the layer before 28 outputs",
     ),
     "lstm": (NET + "[lstm]\noutput=4\n", "t.cfg:5:1: [lstm] cannot be translated: it keeps a state from one image to the next"),
     "unknown": (NET + "[convolution]\n", "t.cfg:5:1: [convolution] is no section that Darknet knows; did you mean 'convolutional'?"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.darknet.outgoing import Export, Part, Signs, Window
 from netgen.errors import NetgenError
+from netgen.layers.base import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,8 @@ def pooling(export: Export, shaped: ShapedLayer) -> None:
         export.add("avgpool", top)
         return
     if len(shaped.tops) > 1 or kernel[0] != kernel[1] or pool not in ("MAX", "AVE"):
-        raise NetgenError("Darknet pools the maximum or mean of square windows, and gives no positions")
+        found = f"pool: {pool}, kernel {text(kernel)}, {len(shaped.tops)} tops"
+        raise NetgenError(f"Darknet pools the maximum or mean of square windows, and gives no positions, got {found}")
     _wait(export, top, Window(blob, pool, kernel, stride, pad, (0, 0), outs))
 
 
@@ -67,7 +69,7 @@ def slice_(export: Export, shaped: ShapedLayer) -> None:
         elif axis == 1:
             export.later[top] = Part(blob, begin, begin + shape[1])
         else:
-            raise NetgenError("Darknet takes parts of the channels alone")
+            raise NetgenError(f"Darknet takes parts of the channels alone, got axis {axis}")
         begin += shape[axis]
 
 
@@ -83,7 +85,11 @@ def materialize(export: Export, blob: str, what: Window | Part | Signs) -> None:
         return
     found = pooling_section(export, what)
     if found is None:
-        raise NetgenError(f"reads windows {what.kernel[0]}x{what.kernel[1]} whose padding no Darknet pooling has")
+        mean = "; the mean counts no padding in Darknet" if what.pool == "AVE" and any(what.pad) else ""
+        raise NetgenError(
+            f"reads windows {text(what.kernel)} whose padding no Darknet pooling has, got stride {text(what.stride)}, "
+            f"pad {text(what.pad)}, {text(what.outs)} of {text(export.shapes[what.source][2:])}{mean}"
+        )
     export.read(what.source)
     kind, options = found
     export.add(kind, blob, "blur" if kind == "maxpool" and what.stride == (1, 1) else "", **options)

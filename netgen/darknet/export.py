@@ -89,7 +89,8 @@ def exported(net: Graph, weights: Mapping[str, Any] | None, heads: Sequence[Head
             for blob in {top for shaped in layers[done : done + number] for top in shaped.layer.tops} & placed.keys():
                 write_heads(export, blob, placed[blob], among)
         except NetgenError as error:
-            raise NetgenError(f"{layers[done].layer}: {error}") from None
+            way_out = "" if ";" in str(error) else "; change it, or cut the network before it"
+            raise NetgenError(f"{layers[done].layer}: {error}{way_out}") from None
         done += number
     if export.input is None:
         raise NetgenError(f"net {net.name!r} has no input, and [net] says the input's sizes; add an Input layer")

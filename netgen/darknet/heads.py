@@ -37,12 +37,15 @@ def _masked(t: Translation, section: Section, before: Value, per_box: int) -> Va
     total, classes = section.integer("num", 1, least=1), section.integer("classes", 20, least=0)
     mask: Sequence[int] = section.integers("mask")
     boxes = len(mask) or total
-    _check_channels(section, channels, boxes, per_box + 1 + classes, f"{boxes} anchors{' of the mask' if mask else ''}")
+    _check_channels(
+        section, channels, boxes, (per_box + 1, classes), f"{boxes} anchors{' of the mask' if mask else ''}"
+    )
     given = _anchors(t, section, total)
     for each in mask:
         # A real file has num=16, 20 anchors and a mask up to 19, where Darknet reads what lies behind its 16.
         if not 0 <= each < max(total, len(given)):
-            raise section.error(f"mask must name anchors 0 to {max(total, len(given)) - 1}, got {each}", "mask")
+            last = max(total, len(given)) - 1
+            raise section.error(f"mask must name anchors 0 to {last}, got {each}; name one that there is", "mask")
     mask = mask or range(total)
     options = _options(section, YOLO)
     anchors = tuple(given[each] if each < len(given) else _UNSET for each in mask)
@@ -55,7 +58,7 @@ def region(t: Translation, section: Section, before: Value) -> Value:
     channels, _, _ = image_of(section, before)
     number, classes = section.integer("num", 1, least=1), section.integer("classes", 20, least=0)
     coords = section.integer("coords", 4, least=0)
-    _check_channels(section, channels, number, coords + 1 + classes, f"num={number} anchors")
+    _check_channels(section, channels, number, (coords + 1, classes), f"num={number} anchors")
     given = _anchors(t, section, number)[:number]
     anchors = (*given, *(_UNSET,) * (number - len(given)))
     options = _options(section, REGION)
@@ -71,7 +74,8 @@ def detection(t: Translation, section: Section, before: Value) -> Value:
     if before.outputs != wanted:
         raise section.error(
             f"reads side^2 (num (1 + coords) + classes) = {side}^2 x ({number} x {1 + coords} + {classes}) = {wanted} "
-            f"values, got {before.outputs}; give the layer before {wanted} outputs", "classes",
+            f"values, got {before.outputs}; give the layer before {wanted} outputs"
+            f"{_or_classes(before.outputs, side * side, number * (1 + coords))}", "classes",
         )  # fmt: skip
     options = {"side": side, **_options(section, DETECTION)}
     _keep(t, section, before, classes, coords, number, (), (), options)
@@ -88,22 +92,30 @@ def tree_head(t: Translation, section: Section, before: Value) -> Value:
     return before
 
 
-def _check_channels(section: Section, channels: int, boxes: int, per_box: int, what: str) -> None:
-    wanted = boxes * per_box
+def _check_channels(section: Section, channels: int, boxes: int, per_box: tuple[int, int], what: str) -> None:
+    wanted = boxes * sum(per_box)
     if channels != wanted:
         raise section.error(
-            f"reads {what} x {per_box} values = {wanted} channels, got {channels}; give the convolution before it "
-            f"filters={wanted}, or set classes right", "classes",
+            f"reads {what} x {sum(per_box)} values = {wanted} channels, got {channels}; give the convolution before it "
+            f"filters={wanted}{_or_classes(channels, boxes, per_box[0])}", "classes",
         )  # fmt: skip
+
+
+def _or_classes(values: int, boxes: int, others: int) -> str:
+    """The other way out: the classes that the values are right for, if there are such."""
+    per_box, rest = divmod(values, boxes)
+    return "" if rest or per_box <= others else f", or set classes={per_box - others}"
 
 
 def _anchors(t: Translation, section: Section, number: int) -> Anchors:
     """The pairs that are given; Darknet takes as many as ``number``, and _UNSET for those that are missing."""
     values = section.numbers("anchors")
     if len(values) % 2:
-        raise section.error(f"anchors are pairs of width and height, got {len(values)} numbers", "anchors")
+        raise section.error(
+            f"anchors are pairs of width and height, got {len(values)} numbers; add or remove one", "anchors"
+        )
     if values and len(values) != 2 * number:
-        t.note(f"anchors are {len(values) // 2} pairs, and num is {number}; make them agree", "anchors")
+        t.note(f"anchors have {len(values)} numbers, and num={number} wants {2 * number}; make them agree", "anchors")
     return tuple(zip(values[::2], values[1::2], strict=True))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netgen.darknet.outgoing import Part, sizes_of
+from netgen.darknet.outgoing import Part
 from netgen.errors import NetgenError
+from netgen.layers.base import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,8 @@ def concat(export: Export, shaped: ShapedLayer) -> None:
     blobs, top = shaped.layer.bottoms, shaped.layer.tops[0]
     others = {shape[:1] + shape[2:] for shape in (*shaped.bottoms, *shaped.tops)}
     if len(others) > 1:
-        raise NetgenError("Darknet's route joins channels, axis 1")
+        found = " and ".join(map(text, shaped.bottoms))
+        raise NetgenError(f"Darknet's route joins channels, axis 1, got {found} as {text(shaped.tops[0])}")
     parts = [export.later.get(blob) for blob in blobs]
     first = parts[0]
     if isinstance(first, Part) and all(_is_alike(export, part, first) for part in parts):
@@ -33,7 +35,7 @@ def concat(export: Export, shaped: ShapedLayer) -> None:
     layers = [export.index(blob, flat=flat) for blob in blobs]
     export.add("route", top, layers=layers)
     if flat:
-        export.sizes[-1] = _joined([export.sizes[i] if i >= 0 else sizes_of(export.shapes[blobs[0]]) for i in layers])
+        export.sizes[-1] = _joined([export.sizes_at(i) for i in layers])
 
 
 def _is_alike(export: Export, part: object, first: Part) -> bool:
@@ -58,7 +60,7 @@ def eltwise(export: Export, shaped: ShapedLayer) -> None:
     """A shortcut with its factors, or sam."""
     fields, blobs = shaped.kind.fields, list(shaped.layer.bottoms)
     if fields["operation"] not in ("SUM", "PROD"):
-        raise NetgenError("Darknet adds or multiplies layers")
+        raise NetgenError(f"Darknet adds or multiplies layers, got operation: {fields['operation']}")
     if fields["operation"] == "PROD" and len(blobs) > 2:
         raise NetgenError(f"Darknet's sam multiplies two layers, got {len(blobs)}")
     indices = [export.index(blob) for blob in blobs]
@@ -73,7 +75,8 @@ def _own(coefficients: Sequence[float], indices: Sequence[int], last: int) -> tu
     """Which bottom a shortcut reads as the layer before it, best the last section, and the factors alpha and beta."""
     fitting = [i for i in range(len(indices)) if len({*coefficients[:i], *coefficients[i + 1 :]}) == 1]
     if not fitting:
-        raise NetgenError("Darknet's shortcut has one coefficient for a bottom and one for all others")
+        found = ", ".join(f"{each:g}" for each in coefficients)
+        raise NetgenError(f"Darknet's shortcut has one coefficient for a bottom and one for all others, got {found}")
     own = next((i for i in fitting if indices[i] == last), fitting[0])
     return own, (float(coefficients[own]), float(coefficients[own - 1]))
 

@@ -22,8 +22,10 @@ def earlier(t: Translation, section: Section, key: str, number: int) -> int:
     if 0 <= index < t.index:
         return index
     what = "itself" if index == t.index else f"layer {index}"
-    span = f"0 to {t.index - 1}, or -{t.index} to -1" if t.index else "none, for it is the first"
-    raise section.error(f"{key}={number} is {what}, and layer {t.index} can read {span}", key)
+    if not t.index:
+        raise section.error(f"{key}={number} is {what}, and the first layer can read none; put layers before it", key)
+    span = f"0 to {t.index - 1}, or -{t.index} to -1"
+    raise section.error(f"{key}={number} is {what}, and layer {t.index} can read {span}; name one of these", key)
 
 
 def _sources(t: Translation, section: Section, key: str) -> list[Value]:

@@ -70,6 +70,7 @@ class Export:
         self.sizes: list[Image | None] = []
         """By section the channels, height and width that Darknet has its output in, None where it has none."""
         self.input: Section | None = None
+        self.input_sizes: Image | None = None
         self.held: dict[str, int] = {}
         """By blob the index of the Darknet layer that puts it out, -1 for the input."""
         self.later: dict[str, Window | Part | Signs] = {}
@@ -98,18 +99,24 @@ class Export:
         """The section [net], for the input."""
         sizes: dict[str, Any] = {"batch": 1, "subdivisions": 1}
         if self.input is not None:
-            raise NetgenError("Darknet's networks have one input")
+            raise NetgenError("Darknet's networks have one input, and this is another; remove it and what reads it")
         if len(shape) == 4:
             sizes |= {"width": shape[3], "height": shape[2], "channels": shape[1]}
         elif len(shape) == 2:
             sizes["inputs"] = shape[1]
         else:
-            raise NetgenError("the input of a Darknet network is N x C x H x W, or N values")
+            raise NetgenError(f"the input of a Darknet network is N x C x H x W, or N x C, got {text(shape)}")
         if shape[0] != 1:
             self.note(f"input {top!r}", f"the batch of {shape[0]} becomes 1")
-        self.input = Section("net", sizes)
+        self.input, self.input_sizes = Section("net", sizes), sizes_of(shape)
         self.held[top] = -1
         self.shapes[top] = shape
+        if self.readers[top] > 1:
+            self._pass_on(top)
+
+    def _pass_on(self, top: str) -> None:
+        """Put a layer behind the input, which the first layer alone can read, so that all can."""
+        self.add("activation", top, activation="linear")
 
     def add(self, type: str, top: str, takes: str = "", **options: Any) -> Section:
         """A new section, which puts out ``top`` with its sizes."""
@@ -129,7 +136,7 @@ class Export:
         if index < 0 and self.sections:
             raise NetgenError(f"reads the input {blob!r}, which in Darknet the first layer alone can read")
         if not flat and not self.fits(blob):
-            there, here = self.sizes[index], text(self.shapes[blob])
+            there, here = self.sizes_at(index), text(self.shapes[blob])
             found = "without sizes" if there is None else f"as {text(there)}"
             raise NetgenError(
                 f"reads {blob!r} as {here}, and Darknet, which gives values no other sizes, has it {found}; cut the "
@@ -139,8 +146,11 @@ class Export:
 
     def fits(self, blob: str) -> bool:
         """Whether Darknet has the blob in Caffe's sizes."""
-        index = self.held[blob]
-        return index < 0 or self.sizes[index] == sizes_of(self.shapes[blob])
+        return self.sizes_at(self.held[blob]) == sizes_of(self.shapes[blob])
+
+    def sizes_at(self, index: int) -> Image | None:
+        """The sizes that Darknet has of a section's output, or of the input."""
+        return self.input_sizes if index < 0 else self.sizes[index]
 
     def read(self, blob: str, *, flat: bool = False) -> None:
         """Make the blob the output of the last section, which is what the next one reads."""
@@ -151,6 +161,8 @@ class Export:
 
     def view(self, top: str, blob: str, tops: Sequence[str]) -> None:
         """Let ``top``, one of the ``tops``, be another name for the values of a blob, maybe in other sizes."""
+        if len(tops) > 1 and self.held.get(blob) == -1 and not self.sections:
+            self._pass_on(blob)
         index = self.held[top] = self.index(blob, flat=True)
         if index >= 0 and (self.readers[blob] > 1 or len(tops) > 1):
             self.sections[index].takes = frozenset()

@@ -9,6 +9,7 @@ from netgen.darknet.convolutions import BLURS
 from netgen.darknet.cuts import strides
 from netgen.darknet.outgoing import sizes_of
 from netgen.errors import NetgenError
+from netgen.layers.base import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,11 @@ def deconvolution(export: Export, shaped: ShapedLayer) -> None:
     kernel, stride, pad, dilation = kind._window(2)
     channels, fields = shaped.bottoms[0][1], kind.fields
     if not fields["group"] == fields["num_output"] == channels or len({*kernel, *stride}) != 1 or any(pad):
-        raise NetgenError("Darknet upsamples alone: group and num_output of the channels, kernel_size = stride, no pad")
+        found = f"group {fields['group']}, kernel {text(kernel)}, stride {text(stride)}, pad {text(pad)}"
+        raise NetgenError(
+            f"Darknet upsamples alone: group and num_output of the channels, {channels}, kernel_size = stride, no pad, "
+            f"got num_output {fields['num_output']}, {found}"
+        )
     if fields["bias_term"] or max(dilation) > 1:
         raise NetgenError("Darknet upsamples without a bias or dilation")
     low, high = _range(export, shaped)
@@ -128,9 +133,9 @@ def local(export: Export, shaped: ShapedLayer) -> None:
     """Filters of their own at each place."""
     fields, (_, filters, *sides) = shaped.kind.fields, shaped.tops[0]
     if fields["pad"] and 2 * fields["pad"] != fields["kernel_size"] - 1:
-        raise NetgenError("Darknet's local has a pad of (kernel_size - 1) / 2, or none")
+        raise NetgenError(f"Darknet's local has a pad of (kernel_size - 1) / 2, or none, got {fields['pad']}")
     if fields["pad"] > 1:
-        raise NetgenError("Darknet's local pads by 1 at most")
+        raise NetgenError(f"Darknet's local pads by 1 at most, got {fields['pad']}")
     export.read(shaped.layer.bottoms[0])
     options = {"filters": filters, "size": fields["kernel_size"], "stride": fields["stride"], "pad": fields["pad"]}
     section = export.add("local", shaped.layer.tops[0], "activation")

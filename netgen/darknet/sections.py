@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.darknet import joined, own
 from netgen.darknet.cuts import crop, pooling, slice_, strides
-from netgen.darknet.outgoing import Export, Signs, sizes_of
+from netgen.darknet.outgoing import Export, Signs
 from netgen.darknet.own import weigh
 from netgen.errors import NetgenError
+from netgen.layers.base import text
 
 if TYPE_CHECKING:
     from netgen.shapes import ShapedLayer
@@ -27,7 +28,7 @@ def _input(export: Export, shaped: ShapedLayer) -> None:
 def _convolution(export: Export, shaped: ShapedLayer) -> None:
     kind: Any = shaped.kind
     if len(shaped.tops) != 1 or len(shaped.bottoms[0]) != 4 or kind.fields["axis"] not in (1, -3):
-        raise NetgenError("Darknet's convolution reads one image, N x C x H x W")
+        raise NetgenError(f"Darknet's convolution reads one image, N x C x H x W, got {_shapes(shaped)}")
     if own.blurred(export, shaped) or own.summed_blocks(export, shaped):
         return
     options = _window(shaped)
@@ -49,11 +50,15 @@ def _window(shaped: ShapedLayer) -> dict[str, Any]:
     kind: Any = shaped.kind
     kernel, stride, pad, dilation = kind._window(2)
     if kernel[0] != kernel[1] or pad[0] != pad[1] or dilation[0] != dilation[1]:
-        raise NetgenError("Darknet's convolution has one size, pad and dilation for height and width")
+        found = f"kernel {text(kernel)}, pad {text(pad)}, dilation {text(dilation)}"
+        raise NetgenError(f"Darknet's convolution has one size, pad and dilation for height and width, got {found}")
     reach, size = dilation[0] * (kernel[0] - 1) // 2, kernel[0]
     spread = dilation[0] > 1 and size > 1
     if spread and (size % 2 == 0 or pad[0] != reach):
-        raise NetgenError(f"with dilation Darknet's convolution keeps the size: pad {reach} of an odd kernel")
+        raise NetgenError(
+            f"with dilation Darknet's convolution keeps the size, by an odd kernel and a pad of {reach} for this one, "
+            f"got kernel {size}, pad {pad[0]}, dilation {dilation[0]}"
+        )
     options = {"size": size, **strides(stride)}
     padding = size // 2 if spread else pad[0]
     if padding == size // 2:
@@ -79,7 +84,8 @@ def _check_binary(weights: Any) -> None:
 def _inner_product(export: Export, shaped: ShapedLayer) -> None:
     fields = shaped.kind.fields
     if fields["axis"] not in (1, 1 - len(shaped.bottoms[0])) or fields["transpose"]:
-        raise NetgenError("Darknet's connected layer has axis 1 and no transpose")
+        found = f"axis: {fields['axis']}, transpose: {str(fields['transpose']).lower()}"
+        raise NetgenError(f"Darknet's connected layer has axis 1 and no transpose, got {found}")
     (blob,), (top,) = shaped.layer.bottoms, shaped.layer.tops
     export.read(blob, flat=True)
     section = export.add("connected", top, "norm scale activation", output=fields["num_output"], activation="linear")
@@ -117,7 +123,10 @@ def _scale(export: Export, shaped: ShapedLayer) -> None:
         return
     section = export.last(shaped.layer.bottoms[0], "scale")
     if section is None or fields["axis"] not in (1, 1 - len(shaped.bottoms[0])) or fields["num_axes"] != 1:
-        raise NetgenError("Darknet scales channels behind a convolution, connected layer or batch norm alone")
+        raise NetgenError(
+            "Darknet scales channels behind a convolution, connected layer or batch norm alone, whose output nobody "
+            "else reads; put a BatchNorm before it"
+        )
     factors = export.array(shaped, 0)
     bias = export.array(shaped, 1) if fields["bias_term"] else 0 * factors
     if "s" in section.runs:
@@ -133,7 +142,9 @@ def _scale(export: Export, shaped: ShapedLayer) -> None:
 def _scale_channels(export: Export, shaped: ShapedLayer) -> None:
     whole, factors = shaped.layer.bottoms
     if shaped.kind.fields["axis"] != 0 or len(shaped.bottoms[1]) != 2 or shaped.kind.fields["bias_term"]:
-        raise NetgenError("Darknet's scale_channels takes N x C factors with axis: 0, and no bias")
+        raise NetgenError(
+            f"Darknet's scale_channels takes N x C factors with axis: 0, and no bias, got {_shapes(shaped)}"
+        )
     index = export.index(whole)
     export.read(factors)
     section = export.add("scale_channels", shaped.layer.tops[0], "activation")
@@ -144,7 +155,7 @@ def _activation(word: Callable[[Any], str | None]) -> Translator:
     def translate(export: Export, shaped: ShapedLayer) -> None:
         name = word(shaped.kind.fields)
         if name is None:
-            raise NetgenError(f"Darknet has no activation with {dict(shaped.kind.given)}")
+            raise NetgenError(f"Darknet has no activation with {_given(shaped)}")
         activate(export, name, shaped.layer.bottoms[0], shaped.layer.tops[0])
 
     return translate
@@ -156,7 +167,7 @@ def activate(export: Export, name: str, blob: str, top: str, readers: int = 1) -
     if section is None:
         per_channel = name.startswith("normalize")
         export.read(blob, flat=not per_channel)
-        sizes = export.sizes[-1] if export.sections else sizes_of(export.shapes[blob])
+        sizes = export.sizes_at(len(export.sections) - 1)
         section = export.add("activation", top)
         export.sizes[-1] = sizes
     section.options["activation"] = name
@@ -166,7 +177,7 @@ def activate(export: Export, name: str, blob: str, top: str, readers: int = 1) -
 
 def _threshold(export: Export, shaped: ShapedLayer) -> None:
     if shaped.kind.fields["threshold"] != 0:
-        raise NetgenError("Darknet takes signs alone, with threshold 0")
+        raise NetgenError(f"Darknet takes signs alone, with threshold 0, got {shaped.kind.fields['threshold']:g}")
     export.later[shaped.layer.tops[0]] = Signs(shaped.layer.bottoms[0], whole=False)
 
 
@@ -175,14 +186,16 @@ def _power(export: Export, shaped: ShapedLayer) -> None:
     fields, blob = shaped.kind.fields, shaped.layer.bottoms[0]
     signs = export.later.get(blob)
     if not isinstance(signs, Signs) or (fields["scale"], fields["shift"], fields["power"]) != (2, -1, 1):
-        raise NetgenError("Darknet has 2 x - 1 of an image alone")
+        raise NetgenError(f"Darknet has 2 x - 1 of an image alone, got {_given(shaped)} for {_shapes(shaped)}")
     export.later[shaped.layer.tops[0]] = signs._replace(whole=True)
 
 
 def _softmax(export: Export, shaped: ShapedLayer) -> None:
     shape = shaped.bottoms[0]
     if shaped.kind.fields["axis"] not in (1, 1 - len(shape)) or any(size != 1 for size in shape[2:]):
-        raise NetgenError("Darknet's softmax is over all values of an image, N x C or N x C x 1 x 1")
+        raise NetgenError(
+            f"Darknet's softmax is over all values of an image, N x C or N x C x 1 x 1, got {_shapes(shaped)}"
+        )
     export.read(shaped.layer.bottoms[0], flat=True)
     export.add("softmax", shaped.layer.tops[0], groups=1)
 
@@ -195,7 +208,7 @@ def _lrn(_export: Export, _shaped: ShapedLayer) -> None:
 
 def _dropout(export: Export, shaped: ShapedLayer) -> None:
     export.read(shaped.layer.bottoms[0], flat=True)
-    sizes = export.sizes[-1] if export.sections else sizes_of(shaped.bottoms[0])
+    sizes = export.sizes_at(len(export.sections) - 1)
     export.add("dropout", shaped.layer.tops[0], probability=float(shaped.kind.fields["dropout_ratio"]))
     export.sizes[-1] = sizes
 
@@ -204,6 +217,14 @@ def _same_values(export: Export, shaped: ShapedLayer) -> None:
     """Split, Flatten and Reshape: Darknet has the values in their old sizes, which matters to some who read them."""
     for top in shaped.layer.tops:
         export.view(top, shaped.layer.bottoms[0], shaped.layer.tops)
+
+
+def _shapes(shaped: ShapedLayer) -> str:
+    return " and ".join(map(text, shaped.bottoms))
+
+
+def _given(shaped: ShapedLayer) -> str:
+    return ", ".join(f"{name}: {value:g}" for name, value in shaped.kind.given.items()) or "its fields"
 
 
 def _nothing(_export: Export, _shaped: ShapedLayer) -> None:
