@@ -21,8 +21,8 @@ CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encod
 RUN: Callable[..., Any] | None = getattr(netgen, "run", None)
 
 # What comes back with other floats: norms that become a part of their convolution, factors of a shortcut, weights that
-# are shared or stored the other way round.
-OTHER_FLOATS = ("batchnorm", "weights_", "share_index", "flipped", "transposed_header")
+# are stored the other way round.
+OTHER_FLOATS = ("batchnorm", "weights_", "flipped", "transposed_header")
 
 
 def small() -> netgen.Net:

@@ -114,6 +114,8 @@ OTHER_SECTIONS = [
     "[softmax]\ngroups=4\ntemperature=3\n", "[softmax]\ntemperature=.7\n", "[avgpool]\n[softmax]\ngroups=2\n",
     "[upsample]\nstride=2\nscale=.5\n", "[maxpool]\nsize=2\nstride=2\n[route]\nlayers=-1,0\n[softmax]\n",
     "[conv]\nfilters=1\n[scale_channels]\nfrom=-2\nscale_wh=1\n", "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
+    CONV.format("relu") + "share_index=-1\n",
+    CONV.format("relu") + "share_index=1\n" + CONV.format("relu6") + "share_index=2\n",
     "[maxpool]\nsize=3\nstride=2\nantialiasing=1\n", "[conv]\nfilters=4\nsize=3\npad=1\nstride=2\nantialiasing=2\n",
     "[maxpool]\nsize=2\nstride=1\n[crop]\ncrop_height=8\ncrop_width=5\nnoadjust=1\n",
     "[crop]\ncrop_height=6\ncrop_width=5\n[crop]\ncrop_height=3\ncrop_width=5\nnoadjust=1\n",

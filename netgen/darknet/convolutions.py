@@ -64,7 +64,7 @@ def convolutional(t: Translation, section: Section, before: Value) -> Value:
     blob = t.add(
         "Convolution", blob, num_output=filters, kernel_size=size, group=groups if groups > 1 else (),
         pad=pad * dilation or (), dilation=dilation if dilation > 1 else (), bias_term=() if not norm else False,
-        weight_filler=FILLER, **_stride(*steps),
+        weight_filler=FILLER, param=t.param("conv", 1 if norm else 2), **_stride(*steps),
     )  # fmt: skip
     per_filter = channels // groups * size * size
     binary = section.flag("binary") or section.flag("xnor")

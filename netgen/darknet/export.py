@@ -95,7 +95,19 @@ def exported(net: Graph, weights: Mapping[str, Any] | None, heads: Sequence[Head
     if export.input is None:
         raise NetgenError(f"net {net.name!r} has no input, and [net] says the input's sizes; add an Input layer")
     _finish(export, layers, bool(placed))
+    _share(export.sections)
     return export
+
+
+def _share(sections: Sequence[Section]) -> None:
+    """Let convolutions whose weights bear the names of an earlier one's have these."""
+    first: dict[tuple[str, ...], int] = {}
+    for index, section in enumerate(sections):
+        if section.type == "convolutional" and all(section.names):
+            source = first.setdefault(tuple(section.names), index)
+            if source != index:
+                section.options["share_index"] = source
+                section.runs = {}
 
 
 def _write(export: Export, layers: Sequence[ShapedLayer], start: int) -> int:

@@ -104,6 +104,7 @@ def translate(text: str, path: str, forks: bool = False) -> tuple[Translation, l
     t.notes = notes
     before = _input(t, first)
     kinds: list[tuple[str, Section]] = []
+    t.shared = _shared(rest)
     for section in rest:
         kind = _kind(section)
         short, translator = SECTIONS[kind]
@@ -132,6 +133,18 @@ def _input(t: Translation, section: Section) -> Value:
         raise section.error(f"{key} is {'0' if section.has(key) else 'missing'}; give width, height and channels", key)
     t.net.input(1, flat)
     return Value("data", None, flat, flat=True)
+
+
+def _shared(sections: Sequence[Section]) -> dict[int, int]:
+    """By index of the layers that have the weights of one (AlexeyAB's share_index), that one."""
+    shared: dict[int, int] = {}
+    for i, section in enumerate(sections):
+        if "share_index" in section.options:
+            number = section.integer("share_index", 0)
+            source = number if number >= 0 else i + number
+            first = shared.get(source, source)
+            shared |= {i: first, first: first}
+    return shared
 
 
 def _kind(section: Section) -> str:

@@ -28,6 +28,13 @@ class Section:
     runs: dict[str, Any] = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
     """Of "norm", "scale", "activation", "blur": the layers behind it that would become part of it."""
+    names: list[str] = field(default_factory=list)
+    """What Caffe calls its weights, for sharing them; "" for those without a name."""
+
+    def named(self, shaped: ShapedLayer) -> None:
+        """Take the names of a layer's weights."""
+        specs = shaped.layer.params.get("param", ())
+        self.names += [specs[i].get("name", "") if i < len(specs) else "" for i in range(len(shaped.weights))]
 
     def text(self) -> str:
         """The section as in a cfg."""

@@ -22,6 +22,7 @@ def weigh(export: Export, shaped: ShapedLayer, section: Section, outputs: int) -
     """Take a layer's weights and bias, 0 where it has none."""
     import numpy as np
 
+    section.named(shaped)
     section.runs["w"] = export.array(shaped, 0)
     section.runs["b"] = export.array(shaped, 1) if len(shaped.weights) > 1 else np.zeros(outputs, np.float32)
 

@@ -111,6 +111,7 @@ def _batch_norm(export: Export, shaped: ShapedLayer) -> None:
         section.options = {"batch_normalize": 1, **section.options}
         mean = mean - section.runs["b"]
         section.takes -= {"norm"}
+    section.named(shaped)
     ones = np.ones(channels, np.float32)
     section.runs |= {"m": mean, "v": variance, "s": ones, "b": np.zeros(channels, np.float32)}
     export.held[top] = len(export.sections) - 1
@@ -127,6 +128,7 @@ def _scale(export: Export, shaped: ShapedLayer) -> None:
             "Darknet scales channels behind a convolution, connected layer or batch norm alone, whose output nobody "
             "else reads; put a BatchNorm before it"
         )
+    section.named(shaped)
     factors = export.array(shaped, 0)
     bias = export.array(shaped, 1) if fields["bias_term"] else 0 * factors
     if "s" in section.runs:

@@ -81,6 +81,8 @@ class Translation:
         self.unusual_types: dict[str, str] = {}
         """Types that no stock Caffe takes, with the section of the first layer of each."""
         self.notes: list[str] = []
+        self.shared: dict[int, int] = {}
+        """By index of the layers that have the weights of one, that one."""
         self.stem = self.kind = ""
         self.owned: set[str] = set()
         self._noted: set[tuple[str, str]] = set()
@@ -134,10 +136,18 @@ class Translation:
         self.unusual_types.setdefault(type, str(self.section))
         return type
 
+    def param(self, suffix: str, number: int) -> tuple[Fields, ...]:
+        """The ParamSpecs by which Caffe's layers share their weights, if this section shares its own."""
+        if self.index not in self.shared:
+            return ()
+        name = f"layer{self.shared[self.index] + 1}-{suffix}"
+        return tuple(Fields(name=f"{name}/{i}") for i in range(number))
+
     def batch_norm(self, blob: str) -> tuple[str, Place]:
         """BatchNorm and Scale, in place where they may be; the blob, and how their weights come from the runs."""
         norm, scale = self.named("bn"), self.named("scale")
-        blob = self.change("Scale", self.change("BatchNorm", blob, "bn"), "scale", bias_term=True)
+        blob = self.change("BatchNorm", blob, "bn", param=self.param("bn", 3))
+        blob = self.change("Scale", blob, "scale", bias_term=True, param=self.param("scale", 2))
         self.fixed[f"{norm}:2"] = ((1,), (1.0,))
 
         def place(runs: Arrays, _: bool) -> Arrays:
