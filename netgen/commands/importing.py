@@ -27,6 +27,11 @@ def run(words: list[str]) -> int:
     made = load_darknet(options.cfg, options.weights, cutoff=options.cutoff, forks=options.forks)
     for note in made.notes:
         say(f"note: {note}")
+    if made.heads:
+        told = ", ".join(f"[{head.type}]" for head in made.heads)
+        say(
+            f"note: {options.cfg}: the prototxt ends before its heads, {told}; detect and export --heads read them here"
+        )
     prefix = options.output.removesuffix(".prototxt")
     text = made.net.to_prototxt()
     if options.weights is not None:

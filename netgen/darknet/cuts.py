@@ -99,7 +99,9 @@ def pooling_section(export: Export, what: Window) -> tuple[str, dict[str, Any]] 
     """The section that pools these windows, and its keys; None where none does."""
     sides = export.shapes[what.source][2:]
     before = {pad - first * step for pad, first, step in zip(what.pad, what.first, what.stride, strict=True)}
-    for padding in (2 * min(before), 2 * min(before) + 1):
+    # Darknet's default first, if it gives these windows.
+    paddings = sorted((2 * min(before), 2 * min(before) + 1), key=lambda padding: padding != what.kernel[0] - 1)
+    for padding in paddings:
         outs = tuple(
             (side + padding - what.kernel[0]) // step + 1 for side, step in zip(sides, what.stride, strict=True)
         )

@@ -65,13 +65,16 @@ def _range(export: Export, shaped: ShapedLayer) -> tuple[float, float]:
 
 
 def summed_blocks(export: Export, shaped: ShapedLayer) -> bool:
-    """Whether a convolution sums the blocks of each channel, and is written as an upsampling with a negative stride."""
+    """Whether a convolution sums the blocks of each channel, and is written as an upsampling with a negative stride.
+
+    The weights tell; without them the name does that an import gives it, for others are yet to be learned.
+    """
     kind: Any = shaped.kind
     kernel, stride, pad, dilation = kind._window(2)
     if not _is_depthwise(shaped) or len({*kernel, *stride}) != 1 or any(pad) or max(dilation) > 1 or kernel[0] < 2:
         return False
     low, high = _range(export, shaped)
-    if low != high or low == 0:
+    if low != high or low == 0 or (export.weights is None and not shaped.layer.name.endswith("-upsample")):
         return False
     _resize(export, shaped, -stride[0], low)
     return True
