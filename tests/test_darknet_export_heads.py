@@ -150,6 +150,22 @@ def test_a_prototxt_is_told_its_heads(tmp_path: Path, capsys: pytest.CaptureFixt
             netgen.load_darknet(tmp_path / "n.cfg").heads] == [(3, 1.05, ".6")] * 2  # fmt: skip
 
 
+def test_an_import_and_an_export_with_the_heads_of_the_cfg(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cfg = tmp_path / "old.cfg"
+    cfg.write_text(NET + HEADS["yolo"], encoding="utf-8")
+    assert ran(capsys, "import", cfg, "-o", tmp_path / "n") == (
+        0, f"note: {cfg}: the prototxt ends before its heads, [yolo]; detect and export --heads read them here\n",
+    )  # fmt: skip
+    assert ran(capsys, "export", tmp_path / "n.prototxt", "--heads", cfg, "-o", tmp_path / "new") == (0, "")
+    assert (
+        (tmp_path / "new.cfg")
+        .read_text("utf-8")
+        .endswith(
+            "[yolo]\nmask=1,2\nanchors=1,2,3,4,5,6.5\nclasses=4\nnum=3\nscale_x_y=1.1\nnms_kind=diounms\njitter=.3\n"
+        )
+    )
+
+
 def test_what_heads_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, cfg = tmp_path / "n.prototxt", tmp_path / "t.cfg"
     netgen.build("yolov3_tiny", **SMALL).save(path)

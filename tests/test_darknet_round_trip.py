@@ -29,6 +29,15 @@ NOT_EXPORTED: dict[str, str] = {}
 OTHERWISE = {"ax_batchnorm.cfg": "its [batchnorm] becomes a part of the convolution before it"}
 """What comes back as other layers with the same numbers, and why. This list may only become shorter, too."""
 
+FEWER_SECTIONS = {
+    "act_layer": "an activation of its own becomes a part of the convolution before it",
+    "logistic_layer": "as above",
+    "batchnorm": "as above",
+    "route_1": "a route at the end only names a layer",
+    "silence": "as above",
+}
+"""The same with other sections, of all builds. This list may only become shorter."""
+
 MOST_FLOATS = 9_000_000
 """Of the corpus those networks with no more weights come back with their floats: the others have no other sections."""
 
@@ -61,6 +70,7 @@ def test_a_cfg(path: Path, forks: bool, tmp_path: Path) -> None:
     again = netgen.load_darknet(tmp_path / "back.cfg", forks=forks)
     assert placeless(again.heads) == placeless(made.heads)
     assert (nameless(again.net) == nameless(made.net)) is (path.name not in OTHERWISE)
+    assert (sections(again) == sections(made)) is (path.stem[3:] not in FEWER_SECTIONS)
 
 
 @needs_data
@@ -71,6 +81,11 @@ def test_the_weights_of_a_cfg(file: str, tmp_path: Path) -> None:
     path = Path(SHARED or "") / "corpus/darknet" / file
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
     check_weights(text, tmp_path, exact="xnor=1" not in text)
+
+
+def sections(made: netgen.darknet.Darknet) -> list[str]:
+    """The sections of a network, without those that do nothing in testing and leave no layer in Caffe."""
+    return [layer.type for layer in made.layers if layer.type not in ("cost", "empty")]
 
 
 def check_weights(text: str, folder: Path, *, exact: bool = True) -> None:
@@ -116,6 +131,7 @@ OTHER_SECTIONS = [
     "[conv]\nfilters=1\n[scale_channels]\nfrom=-2\nscale_wh=1\n", "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
     CONV.format("relu") + "share_index=-1\n",
     CONV.format("relu") + "share_index=1\n" + CONV.format("relu6") + "share_index=2\n",
+    "[maxpool]\nsize=3\nstride=2\npadding=0\n",
     "[maxpool]\nsize=3\nstride=2\nantialiasing=1\n", "[conv]\nfilters=4\nsize=3\npad=1\nstride=2\nantialiasing=2\n",
     "[maxpool]\nsize=2\nstride=1\n[crop]\ncrop_height=8\ncrop_width=5\nnoadjust=1\n",
     "[crop]\ncrop_height=6\ncrop_width=5\n[crop]\ncrop_height=3\ncrop_width=5\nnoadjust=1\n",
@@ -131,7 +147,9 @@ def test_a_section(section: str, tmp_path: Path) -> None:
     (tmp_path / "t.cfg").write_text(text, encoding="utf-8")
     made = netgen.load_darknet(tmp_path / "t.cfg")
     notes = netgen.export_darknet(made.net, tmp_path / "back")
-    assert nameless(netgen.load(tmp_path / "back.cfg")) == nameless(made.net)
+    again = netgen.load_darknet(tmp_path / "back.cfg")
+    assert nameless(again.net) == nameless(made.net)
+    assert sections(again) == sections(made)
     assert bool(notes) is any(word in section for word in ("weights_type", "alpha", "stride=2\n[shortcut]"))
 
 

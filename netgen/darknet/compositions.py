@@ -46,10 +46,10 @@ def composed(export: Export, layers: Run, start: int) -> int:
     for candidate in _candidates(run):
         if any(len(shape) not in (2, 4) for shape in candidate.shapes):
             continue
-        if any(isinstance(each, Window) and _is_of(export, candidate, each) for each in waiting):
-            continue
         pattern = candidate.pattern or pattern_of(candidate.kind, candidate.options, candidate.shapes)
         found = found_at(pattern, layers, start, export.readers) if pattern and pattern.layers else None
+        if found is not None and any(isinstance(each, Window) and _is_of(export, candidate, each) for each in waiting):
+            return 0
         if found is not None:
             _write(export, candidate, found)
             return len(found.layers)
