@@ -118,6 +118,14 @@ REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
         lambda net: net.layer("MVN", name="n"),
         "layer 'n' (MVN): Darknet has no section for this type; cut the network before it",
     ),
+    "data of a file": (
+        lambda net: net.layer("DummyData", name="d", bottom=[], top="d", shape={"dim": [1, 3, 8, 8]}),
+        "layer 'd' (DummyData): Darknet's networks begin with an image of the sizes in [net]; put an Input in its place",
+    ),
+    "values without sizes": (
+        lambda net: net.conv(4, 8, name="c").softmax(name="s").conv(2, 1, name="d"),
+        "layer 'd' (Convolution): reads 's' as 1x4x1x1, and Darknet, which gives values no other sizes, has it without",
+    ),
     "lrn": (
         lambda net: net.layer("LRN", name="n"),
         "layer 'n' (LRN): Darknet's normalization has another window and factor than Caffe's, those of DarknetLRN; cut before it",
@@ -281,3 +289,17 @@ def test_what_only_one_darknet_reads_is_told(add: Callable[[netgen.Net], object]
     add(net)
     (note,) = netgen.export_darknet(net, tmp_path / "n")
     assert note.endswith("a [shortcut] with alpha, beta or other sizes is read so by pjreddie's Darknet alone")
+
+
+def test_layers_that_share_all_their_weights_share_an_index(tmp_path: Path) -> None:
+    net = small()
+    for name, names in (("a", "wb"), ("b", "wb"), ("c", "w")):
+        net.layer("Convolution", name=name, num_output=3, kernel_size=[1], param=[{"name": each} for each in names])
+    weights = {
+        f"{name}:{i}": np.full(shape, 2, np.float32) for name in "abc" for i, shape in enumerate([(3, 3, 1, 1), (3,)])
+    }
+    netgen.export_darknet(net, tmp_path / "n", weights)
+    made = netgen.load_darknet(tmp_path / "n.cfg", tmp_path / "n.weights")
+    assert [dict(layer.runs) for layer in made.layers] == [{"b": 3, "w": 9}, {}, {"b": 3, "w": 9}]
+    assert "share_index=0\n" in (tmp_path / "n.cfg").read_text("utf-8")
+    assert made.net.layers[2].params["param"] == made.net.layers[1].params["param"]

@@ -74,6 +74,14 @@ def test_biases_of_an_input_of_another_width(tmp_path: Path) -> None:
     assert netgen.load_darknet(tmp_path / "n.cfg").heads[0].anchors == ((0.5, 1), (1.5, 2))
 
 
+def test_a_decoder_that_reads_the_image_too(tmp_path: Path) -> None:
+    net = netgen.Net("n").input(1, 3, 8, 8).conv(12, 1, name="c")
+    net.yolo_detection_output(["c", "data"], num_classes=1, num_box=2, biases=[1, 2, 3, 4])
+    netgen.export_darknet(net, tmp_path / "n")
+    (head,) = netgen.load_darknet(tmp_path / "n.cfg").heads
+    assert (head.type, head.blob, head.classes, head.anchors) == ("region", "layer1-conv", 1, ((1, 2), (3, 4)))
+
+
 def test_the_same_boxes(tmp_path: Path) -> None:
     net, weights = tiny()
     heads = netgen.heads("yolov3_tiny", **TINY)

@@ -73,21 +73,22 @@ def exported(net: Graph, weights: Mapping[str, Any] | None, heads: Sequence[Head
     """The sections of a network."""
     inputs = input_shapes(net, {})
     layers, last = single_tops(shape_layers(net, State()), inputs)
+    images = [*inputs.values(), *(shaped.tops[0] for shaped in layers if shaped.tops and not shaped.bottoms)]
+    placed = place_heads(heads, layers, last, images[0][-1] if images else 0)
+    among = [head for each in placed.values() for head in each]
+    layers = [shaped for shaped in layers if shaped.layer.type not in DECODERS]
     export = Export(layers, weights)
     for name, shape in inputs.items():
         try:
             export.begin(name, shape)
         except NetgenError as error:
             raise NetgenError(f"input {name!r}: {error}") from None
-    images = [*inputs.values(), *(shaped.tops[0] for shaped in layers if shaped.tops and not shaped.bottoms)]
-    placed = place_heads(heads, layers, last, images[0][-1] if images else 0)
-    among = [head for each in placed.values() for head in each]
     done = 0
     while done < len(layers):
         try:
             number = _write(export, layers, done)
-            for blob in {top for shaped in layers[done : done + number] for top in shaped.layer.tops} & placed.keys():
-                write_heads(export, blob, placed[blob], among)
+            for blob in (top for shaped in layers[done : done + number] for top in shaped.layer.tops):
+                write_heads(export, blob, placed.get(blob, ()), among)
         except NetgenError as error:
             way_out = "" if ";" in str(error) else "; change it, or cut the network before it"
             raise NetgenError(f"{layers[done].layer}: {error}{way_out}") from None
@@ -117,10 +118,12 @@ def _write(export: Export, layers: Sequence[ShapedLayer], start: int) -> int:
 
     kind, before = layers[start].layer.type, len(export.sections)
     number = composed(export, layers, start)
-    if number or kind in DECODERS:
+    if number:
         _remark(export, before, layers[start])
-        return number or 1
+        return number
     translator = TRANSLATORS.get(kind)
+    if translator is None and not layers[start].bottoms:
+        raise NetgenError("Darknet's networks begin with an image of the sizes in [net]; put an Input in its place")
     if translator is None and kind in PARTS:
         raise NetgenError(f"Darknet has this type only within {PARTS[kind]}; cut the network before it")
     if translator is None:
@@ -146,7 +149,7 @@ def _finish(export: Export, layers: Sequence[ShapedLayer], headed: bool) -> None
     """The outputs of the net that are not written yet, and a remark on those that may want a head."""
     for shaped in layers:
         for top in shaped.layer.tops:
-            if not export.readers[top] and (top in export.held or top in export.later):
+            if not export.readers[top]:
                 try:
                     index = export.index(top, flat=True)
                 except NetgenError as error:

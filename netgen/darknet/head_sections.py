@@ -91,11 +91,11 @@ def _flat(anchors: Anchors) -> list[float]:
 def _of_yolo2(shaped: ShapedLayer, _: int) -> list[Head]:
     fields = shaped.kind.fields
     anchors = _pairs(fields["biases"])[: fields["num_box"]]
-    options = {**REGION, "softmax": 1}
-    return [
-        _head("region", blob, shape, fields["num_classes"], anchors, range(len(anchors)), options)
-        for blob, shape in list(zip(shaped.layer.bottoms, shaped.bottoms, strict=True))[:2]
-    ]
+    options, classes = {**REGION, "softmax": 1}, fields["num_classes"]
+    bottoms = list(zip(shaped.layer.bottoms, shaped.bottoms, strict=True))
+    # The second may be an image, which older releases take the sizes of.
+    heads = [*bottoms[:1], *(each for each in bottoms[1:2] if each[1][1:2] == (len(anchors) * (5 + classes),))]
+    return [_head("region", blob, shape, classes, anchors, range(len(anchors)), options) for blob, shape in heads]
 
 
 def _of_yolo3(shaped: ShapedLayer, width: int) -> list[Head]:

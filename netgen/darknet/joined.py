@@ -31,7 +31,7 @@ def concat(export: Export, shaped: ShapedLayer) -> None:
         layers = [export.index(part.source) for part in parts if isinstance(part, Part)]
         export.add("route", top, layers=layers, groups=total // size, group_id=first.begin // size)
         return
-    flat = len(shaped.tops[0]) == 2
+    flat = all(size == 1 for size in shaped.tops[0][2:])
     layers = [export.index(blob, flat=flat) for blob in blobs]
     export.add("route", top, layers=layers)
     if flat:

@@ -200,6 +200,7 @@ def _softmax(export: Export, shaped: ShapedLayer) -> None:
         )
     export.read(shaped.layer.bottoms[0], flat=True)
     export.add("softmax", shaped.layer.tops[0], groups=1)
+    export.sizes[-1] = None
 
 
 def _lrn(_export: Export, _shaped: ShapedLayer) -> None:
