@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from netgen.detection.heads import heads_with
 from tests.detectors import TINY, picture, tiny
 from tests.round_trip import placeless, random_weights
 
+SHARED = os.environ.get("NETGEN_SHARED")
 SMALL: dict[str, Any] = {"size": 64, "classes": 3, "width": 0.125}
 WORDS = [f"{key}={value}" for key, value in SMALL.items()]
 YOLO = ("yolov2", "yolov2_tiny", "yolov3", "yolov3_tiny", "yolov3_spp")
@@ -40,6 +42,32 @@ def test_a_network_of_netgens(name: str, tmp_path: Path, capsys: pytest.CaptureF
     assert [made.layers[head.index].type for head in made.heads] == [head.type for head in heads]
     if "v2" in name:
         assert {head.options["softmax"] for head in made.heads} == {1}
+
+
+PUBLISHED = {
+    "yolov2": ("AlexeyAB__darknet__cfg__yolov2.cfg", 416),
+    "yolov2_tiny": ("pjreddie__darknet__cfg__yolov2-tiny.cfg", 416),
+    "yolov3": ("pjreddie__darknet__cfg__yolov3.cfg", 608),
+    "yolov3_tiny": ("pjreddie__darknet__cfg__yolov3-tiny.cfg", 416),
+    "yolov3_spp": ("pjreddie__darknet__cfg__yolov3-spp.cfg", 608),
+}
+
+
+@pytest.mark.skipif(not SHARED, reason="NETGEN_SHARED does not name the folder of reference data")
+@pytest.mark.parametrize("name", YOLO)
+def test_the_sections_are_those_that_were_published(name: str, tmp_path: Path) -> None:
+    file, size = PUBLISHED[name]
+    netgen.export_darknet(netgen.build(name, size=size), tmp_path / "n", heads=netgen.heads(name, size=size))
+    ours, theirs = (
+        netgen.load_darknet(tmp_path / "n.cfg"),
+        netgen.load_darknet(Path(SHARED or "") / "corpus/darknet" / file),
+    )
+    assert [(layer.type, layer.shape, layer.runs) for layer in ours.layers] == [
+        (layer.type, layer.shape, layer.runs) for layer in theirs.layers
+    ]
+    assert [(head.index, head.mask, head.anchors, head.classes, head.options) for head in ours.heads] == [
+        (head.index, head.mask, head.anchors, head.classes, head.options) for head in theirs.heads
+    ]
 
 
 def test_the_sections(tmp_path: Path) -> None:
@@ -194,6 +222,10 @@ def test_what_heads_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     )  # fmt: skip
     assert ran(capsys, "export", path, "--heads", cfg, "--anchors", "1,2", *rest) == (
         2, "netgen: --heads: these have anchors; leave --anchors out\n",
+    )  # fmt: skip
+    cfg.write_text(NET + "[avgpool]\n", encoding="utf-8")
+    assert ran(capsys, "export", path, "--heads", cfg, *rest) == (
+        2, f"netgen: {cfg}: has no [yolo], [region] or [detection]; give the cfg of a detector\n",
     )  # fmt: skip
     with pytest.raises(
         netgen.NetgenError,

@@ -21,7 +21,10 @@ def run(words: list[str]) -> int:
         raise UsageError("--heads: these have anchors; leave --anchors out")
     net, weights, heads, darknet = headed(options)
     if options.heads:
-        heads = heads_like(net, load_darknet(options.heads).heads)
+        heads = load_darknet(options.heads).heads
+        if not heads:
+            raise UsageError(f"{options.heads}: has no [yolo], [region] or [detection]; give the cfg of a detector")
+        heads = heads_like(net, heads)
     if isinstance(weights, str):
         netgen: Any = import_module("netgen")
         weights = netgen.load_weights(weights)
