@@ -242,6 +242,7 @@ def test_a_blob_that_is_read_under_two_names_keeps_its_activation_apart(tmp_path
     netgen.export_darknet(net, tmp_path / "n")
     again = netgen.load(tmp_path / "n.cfg")
     assert [layer.type for layer in again.layers] == ["Input", "Convolution", "ReLU", "Eltwise"]
+    assert len(set(again.layers[-1].bottoms)) == 2
     assert set(again.layers[-1].bottoms) == {again.layers[1].tops[0], again.layers[2].tops[0]}
 
 
@@ -289,6 +290,23 @@ def test_what_only_one_darknet_reads_is_told(add: Callable[[netgen.Net], object]
     add(net)
     (note,) = netgen.export_darknet(net, tmp_path / "n")
     assert note.endswith("a [shortcut] with alpha, beta or other sizes is read so by pjreddie's Darknet alone")
+
+
+def test_what_is_written_like_mish_is_mish(tmp_path: Path) -> None:
+    net = small().conv(4, 1, bias_term=False, name="c").bn(scale=True)
+    net.layer("BNLL", name="g", bottom="c", in_place=False).tanh(in_place=True).eltwise(["g", "c"], operation="PROD")
+    netgen.export_darknet(net, tmp_path / "n")
+    assert (
+        (tmp_path / "n.cfg")
+        .read_text("utf-8")
+        .endswith(
+            "channels=3\n\n[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nstride=1\npad=1\nactivation=mish\n"
+        )
+    )
+    # Whoever else reads what is within needs it.
+    net.eltwise(["g", "c"], operation="SUM")
+    with pytest.raises(netgen.NetgenError, match=r"^layer 'g' \(BNLL\): Darknet has this type only within mish, "):
+        netgen.export_darknet(net, tmp_path / "n")
 
 
 def test_layers_that_share_all_their_weights_share_an_index(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ OTHER_SECTIONS = [
     "[maxpool]\nsize=2\nstride=2\n[shortcut]\nfrom=-2\n", "[conv]\nfilters=4\nactivation=linear\n[shortcut]\nfrom=-2\n",
     "[conv]\nfilters=16\nactivation=linear\n[shortcut]\nfrom=-2\nactivation=swish\n", "[upsample]\nstride=2\n[shortcut]\nfrom=-2\n",
     "[route]\nlayers=-1,-2\ngroups=2\ngroup_id=1\n", "[reorg]\nextra=5\n", "[reorg]\nstride=2\nflatten=1\n",
-    "[reorg]\nstride=2\nreverse=1\n", "[reorg]\nstride=2\nreverse=1\nflatten=1\n", "[reorg3d]\nstride=4\n",
+    "[reorg]\nstride=2\nreverse=1\n", "[reorg]\nstride=2\nreverse=1\nflatten=1\n", "[l2norm]\n", "[reorg3d]\nstride=4\n",
     "[softmax]\ngroups=4\ntemperature=3\n", "[softmax]\ntemperature=.7\n", "[avgpool]\n[softmax]\ngroups=2\n",
     "[upsample]\nstride=2\nscale=.5\n", "[maxpool]\nsize=2\nstride=2\n[route]\nlayers=-1,0\n[softmax]\n",
     "[conv]\nfilters=1\n[scale_channels]\nfrom=-2\nscale_wh=1\n", "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
@@ -150,7 +150,7 @@ def test_a_section(section: str, tmp_path: Path) -> None:
     again = netgen.load_darknet(tmp_path / "back.cfg")
     assert nameless(again.net) == nameless(made.net)
     assert sections(again) == sections(made)
-    assert bool(notes) is any(word in section for word in ("weights_type", "alpha", "stride=2\n[shortcut]"))
+    assert bool(notes) is any(word in section for word in ("weights_type", "alpha", "stride=2\n[shortcut]", "l2norm"))
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -143,6 +143,8 @@ def _remark(export: Export, before: int, shaped: ShapedLayer) -> None:
             export.note(
                 shaped.layer, "a [shortcut] with alpha, beta or other sizes is read so by pjreddie's Darknet alone"
             )
+        if section.type == "l2norm":
+            export.note(shaped.layer, "[l2norm] is read by pjreddie's Darknet alone")
 
 
 def _finish(export: Export, layers: Sequence[ShapedLayer], headed: bool) -> None:
