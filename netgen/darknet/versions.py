@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netgen.shapes import ShapedLayer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from netgen.shapes import ShapedLayer
 
 
 def single_tops(layers: Iterable[ShapedLayer], inputs: Iterable[str] = ()) -> tuple[list[ShapedLayer], dict[str, str]]:
@@ -29,5 +29,5 @@ def single_tops(layers: Iterable[ShapedLayer], inputs: Iterable[str] = ()) -> tu
             taken.add(new)
             now[name] = new
             tops.append(new)
-        made.append(shaped._replace(layer=layer.replace(bottoms=bottoms, tops=tuple(tops))))
+        made.append(ShapedLayer(layer.replace(bottoms=bottoms, tops=tuple(tops)), shaped.shared))
     return made, now
