@@ -37,7 +37,8 @@ def pelee_ssd(
     there to train, and ``eps`` is that of every BatchNorm.
 
     Paper: arXiv 1804.06882, section 3; names and fields are those of Robert-JunWang/Pelee
-    (model/voc/deploy_merged.prototxt), so that its weights load. With the defaults: 5,417,188 learned weights and
+    (model/voc/deploy_merged.prototxt), so that its weights load, but for the fractions of the priors' sizes there
+    (21.28 for 21), which Caffe drops and OpenCV keeps. With the defaults: 5,417,188 learned weights and
     1,204,968,960 multiply-adds; with 81 classes 5,972,308 and 1,283,950,080 (published for COCO: 1,290 M).
     """
     sides, boxes = checked("pelee_ssd", size, classes, scales, 6, 257)

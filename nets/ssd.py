@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
@@ -26,6 +27,7 @@ from netgen.builder import Net
 from netgen.errors import UsageError
 from netgen.fields import shown
 from netgen.ranges import above_zero, at_least, height_and_width
+from netgen.scalars import shortest_float32
 
 if TYPE_CHECKING:
     from netgen.branching import Blob
@@ -41,9 +43,9 @@ def ssd300_vgg16(
 ) -> Net:
     """SSD300 on VGG-16: 1 3 300 300 -> 1 1 D 7 detections out of 8,732 priors.
 
-    ``scales`` are the sizes of the priors in percent of the input's smaller side: each of the six sources has boxes
-    from its own to the next; (7, 15, 33, 51, 69, 87, 105) for COCO. ``size`` is 257 or more. Steps are the published
-    ones where the size is; else PriorBox finds those of the last two.
+    ``scales`` are the sizes of the priors in percent of the input's smaller side, in whole pixels: each of the six
+    sources has boxes from its own to the next; (7, 15, 33, 51, 69, 87, 105) for COCO. ``size`` is 257 or more. Steps
+    are the published ones where the size is; else PriorBox finds those of the last two.
 
     Paper: arXiv 1512.02325; names and fields are those of weiliu89/caffe (models/VGGNet/VOC0712/SSD_300x300), so that
     its weights load. With the defaults: 26,285,486 learned weights and 31,373,537,792 multiply-adds; with 81 classes
@@ -72,8 +74,8 @@ def ssd512_vgg16(
     As ``ssd300_vgg16``, with seven sources; (4, 10, 26, 42, 58, 74, 90, 106) are the ``scales`` for COCO.
 
     Paper: arXiv 1512.02325, which gives the 24,564 boxes; names are those of weiliu89/caffe
-    (models/VGGNet/VOC0712/SSD_512x512). With the defaults: 27,188,676 learned weights and 90,207,908,864 multiply-adds,
-    counted by netgen.
+    (models/VGGNet/VOC0712/SSD_512x512), whose priors have the fractions that Caffe drops (35.84 for 35). With the
+    defaults: 27,188,676 learned weights and 90,207,908,864 multiply-adds, counted by netgen.
     """
     sides, boxes = checked("ssd512_vgg16", size, classes, scales, 7, 257)
     steps = (8, 16, 32, 64, 128, 256, 512) if sides == (512, 512) else (8, 16, 32, 64, 128, 256, None)
@@ -128,7 +130,11 @@ def mobilenet_ssd(
 def checked(
     where: str, size: Any, classes: int, scales: Sequence[float], sources: int, least: int
 ) -> tuple[tuple[int, int], list[tuple[float, float]]]:
-    """The input's sides, and for each source the least and the most side of its priors, in pixels."""
+    """The input's sides, and for each source the least and the most side of its priors, in pixels.
+
+    They are whole numbers, which Caffe makes of them in any case and other readers do not (prior_box_layer.cpp); with
+    fractions where two would be one else, or the first 0, as PriorBox refuses that.
+    """
     sides = height_and_width(where, size, least=least)
     at_least(2, where, classes=classes)
     if not isinstance(scales, list | tuple) or len(scales) != sources + 1:
@@ -140,8 +146,9 @@ def checked(
         above_zero(where, **{"each of scales": each})
     if list(scales) != sorted(set(scales)):
         raise UsageError(f"{where}: scales must rise, got {shown(scales)}")
-    pixels = [min(sides) * each / 100 for each in scales]
-    return sides, list(pairwise(pixels))
+    pixels = [shortest_float32(min(sides) * each / 100) for each in scales]
+    whole = [float(math.trunc(each)) for each in pixels]
+    return sides, list(pairwise(whole if sorted({0.0, *whole}) == [0.0, *whole] else pixels))
 
 
 def _vgg16(name: str, sides: tuple[int, int]) -> Net:

@@ -93,7 +93,6 @@ def test_ssd512_is_ssd300_with_one_more_source() -> None:
             {
                 ("consumers-refuse", "Permute"),
                 ("consumers-refuse", "Reshape"),
-                ("consumers-differ", "PriorBox"),
                 ("pooling-overhang", "Pooling"),
             },
         ),
@@ -164,6 +163,20 @@ def test_other_sizes_of_ssd() -> None:
         for size in (257, (257, 640)):
             netgen.analyze(netgen.build(name, size=size))
     assert netgen.analyze(netgen.build("mobilenet_ssd", size=1)).blobs["mbox_loc"] == (1, 4 * 33)
+
+
+@pytest.mark.parametrize(
+    ("size", "end", "found"),
+    [
+        (302, 100, [60, 105, 151, 196, 241, 286, 302]),  # of 60.4, 105.7, 151.0, 196.3, 241.6, 286.9 and 302.0
+        (4, 100, [0.8, 1.4, 2, 2.6, 3.2, 3.8, 4]),  # the first would be 0
+        (300, 95.1, [60, 105, 150, 195, 240, 285, 285.3]),  # the last two would be one
+    ],
+)
+def test_sizes_of_priors_are_whole_pixels_where_these_rise(size: int, end: float, found: list[float]) -> None:
+    layers = netgen.build("mobilenet_ssd", size=size, scales=(20, 35, 50, 65, 80, 95, end)).layers
+    priors = [layer.params["prior_box_param"] for layer in layers if layer.type == "PriorBox"]
+    assert [*(each["min_size"][0] for each in priors), priors[-1]["max_size"][0]] == found
 
 
 def test_variants_of_pelee() -> None:
