@@ -29,7 +29,8 @@ def run(words: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the file to write")
     parser.add_argument(
         "--init", choices=INITS, help="new weights by the network's fillers (default), all zero, or by the fillers "
-        "with the statistics of BatchNorm layers taken from random input (needs torch)",
+        "with the statistics of BatchNorm layers taken from random input, and with factors and biases after them by "
+        "which rounding does not grow (needs torch)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", help="of new weights (default 0)")
     parser.add_argument("--from", dest="given", metavar="W", help="a weights file of any of these formats to take over")

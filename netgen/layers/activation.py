@@ -24,6 +24,7 @@ class ReLU(SameShape):
 
     messages = ("relu_param",)
     in_place = True
+    rectifies = True
     verb = "relu"
 
     def per_value(self) -> int:
@@ -48,6 +49,7 @@ class PReLU(SameShape):
 
     messages = ("prelu_param",)
     in_place = True
+    rectifies = True
     verb = "prelu"
     weights = 1
     default_fillers = MappingProxyType({"filler": 0.25})
@@ -85,6 +87,7 @@ class ELU(SameShape):
 
     messages = ("elu_param",)
     in_place = True
+    rectifies = True
 
     def per_value(self) -> int:
         return 4
@@ -164,6 +167,7 @@ class Swish(SameShape):
 
     messages = ("swish_param",)
     in_place = True
+    rectifies = True
 
     def per_value(self) -> int:
         return 5 if self.fields["beta"] == 1 else 6
@@ -185,6 +189,7 @@ class ReLU6(SameShape):
 
     messages = ("relu6_param",)
     in_place = True
+    rectifies = True
     verb = "relu6"
 
     def per_value(self) -> int:
@@ -206,6 +211,7 @@ class Mish(SameShape):
     """
 
     in_place = True
+    rectifies = True
 
     def per_value(self) -> int:
         return 9
@@ -225,6 +231,7 @@ class HardSwish(SameShape):
     """
 
     in_place = True
+    rectifies = True
 
     def per_value(self) -> int:
         return 5

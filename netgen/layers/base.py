@@ -89,6 +89,8 @@ class LayerType:
     """What fills a weight whose filler field is not set, by the field's name: a constant, where it is not 0."""
     fresh_statistics: tuple[float, ...] = ()
     """The constants of new statistics, for those weights after the ones that have fillers; 0 for all others."""
+    rectifies: bool = False
+    """Whether it lets what is well above 0 through as it is, and holds back what is below (ReLU and its like)."""
     counted: bool = True
     """Whether macs and flops tell the whole cost; False where that hangs on values or on unknown code."""
     ours: bool = True
@@ -198,6 +200,10 @@ class LayerType:
         None for a type that cannot; raises NetgenError with the reason where only this layer cannot.
         """
         return None
+
+    def summands(self) -> Sequence[int]:
+        """The places of the bottoms that the layer adds up, value by value; none for a type that adds none."""
+        return ()
 
     def labels(self) -> tuple[int, int] | None:
         """How many labels there are, and the first, of a type whose top has a row for each box that it found.

@@ -51,6 +51,9 @@ class Eltwise(SameShape):
         bottoms = len(self.layer.bottoms)
         return bottoms - 1 + (bottoms if self.fields["operation"] == "SUM" and self.fields["coeff"] else 0)
 
+    def summands(self) -> Sequence[int]:
+        return range(len(self.layer.bottoms)) if self.fields["operation"] == "SUM" else ()
+
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.elementwise import Eltwise
 
@@ -176,6 +179,9 @@ class Axpy(SameShape):
 
     def per_value(self) -> int:
         return 2
+
+    def summands(self) -> Sequence[int]:
+        return (1, 2)
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.elementwise import axpy

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netgen.errors import NetgenError
 from netgen.filling import filled
+from netgen.mirror.conditioning import condition
 from netgen.mirror.network import Mirror
 from netgen.mirror.normalization import BatchNorm, ForkBatchNorm
 
@@ -29,15 +30,19 @@ def calibrate(
 
     They are measured in one pass over normal random images, layer by layer, each on what the calibrated ones before
     it give; a channel that does not vary gets a variance of 1. Matrices and filters that the fillers leave at 0
-    throughout (Caffe's default) are drawn by msra first, as nothing would come through them. Statistics are written
-    with a factor of 1. ``weights`` are those of ``fill_weights``; the result is another dict.
+    throughout (Caffe's default) are drawn by msra first, as nothing would come through them; residual branches are
+    damped and rectifiers opened, so that rounding does not grow (``conditioning``). Statistics are written with a
+    factor of 1. ``weights`` are those of ``fill_weights``; the result is another dict.
     """
-    drawn = {key: _drawn(key, array, seed) for key, array in weights.items()}
     mirror, shapes = _mirror(net, inputs)
-    mirror.load_caffe_weights(drawn)
     measured = [module for module in mirror.modules() if isinstance(module, BatchNorm | ForkBatchNorm)]
+    # A fork's biases have four axes, as filters do.
+    own = {key for key, slot in mirror.slots.items() if isinstance(slot.module, ForkBatchNorm)}
+    drawn = {key: array if key in own else _drawn(key, array, seed) for key, array in weights.items()}
+    mirror.load_caffe_weights(drawn)
     if not measured:
         return mirror.caffe_weights()
+    condition(mirror.program)
     hooks = [module.register_forward_pre_hook(_measure) for module in measured]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
