@@ -70,9 +70,14 @@ def _notes(reader: Reader, message: str) -> Iterator[str]:
         if key not in hints:
             hints[key] = _hint(unknown, message) if len(hints) < _MOST_HINTS else ""
         where = f"{reader.layers[unknown.layer]}: " if unknown.layer >= 0 else ""
-        what = f"unknown value {unknown.value!r} of" if unknown.value else "unknown field"
         place = f"{reader.source.path}:{line}:{unknown.offset - begin + 1}"
-        yield f"{place}: {where}{what} {unknown.path!r} is kept as it is{hints[key]}"
+        yield f"{place}: {where}{_what(unknown.value)} {unknown.path!r} is kept as it is{hints[key]}"
+
+
+def _what(value: str) -> str:
+    if value == "[":
+        return "a list of values for"
+    return f"unknown value {value!r} of" if value else "unknown field"
 
 
 def _hint(unknown: Unknown, message: str) -> str:
@@ -87,6 +92,8 @@ def _hint(unknown: Unknown, message: str) -> str:
         if field is None or field.kind != "message":
             return ""
         message = field.of
+    if unknown.value == "[":
+        return ", though the schema has one"
     if unknown.value:
         return did_you_mean(unknown.value, ENUMS[table_of(message)[name].of])
     return did_you_mean(name, table_of(message))

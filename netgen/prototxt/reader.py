@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netgen.errors import ParseError
 
 _CLOSERS = {"{": "}", "<": ">"}
+_NUMBERS = ("int32", "int64", "uint32", "float", "double", "bool")
 
 
 class Frame:
@@ -38,7 +39,8 @@ class Frame:
 class Unknown(NamedTuple):
     """A field, or a value of an enum field, that the schema lacks.
 
-    Where it stands, the field's dotted path, which layer it is in (-1: none), and the enum value ('' for a field).
+    Where it stands, the field's dotted path, which layer it is in (-1: none), and the enum value ('' for a field, '['
+    for a list where the schema has one value).
     """
 
     offset: int
@@ -54,6 +56,8 @@ class Reader:
         self.source = Source(text, path)
         self.layers: list[Layer] = []
         self.unknown: list[Unknown] = []
+        # Nothing hangs on the numbers of a solver, so a fork's list in the place of one (device_id) is kept.
+        self._keeps_lists = message == "SolverParameter"
         self._tokens = self.source.tokens()
         self._token = next(self._tokens)
         self._stack = [Frame("", table_of(message), None, "", 0)]
@@ -146,10 +150,15 @@ class Reader:
 
     def _list(self, frame: Frame, name: Token, field: Field | None) -> None:
         if field is not None and not field.repeated:
-            raise self.source.error(self._token.offset - 1, f"{name.text} takes one value, not a list")
+            if not (self._keeps_lists and len(self._stack) == 1 and field.kind in _NUMBERS):
+                raise self.source.error(self._token.offset - 1, f"{name.text} takes one value, not a list")
+            self._refuse_twice(frame, name, field)
         if opener := self._take("{", "<"):
             self._open(frame, name, field, opener, in_list=True)
             return
+        if field is not None and not field.repeated:
+            self._note(name, "[")
+            field = None
         if field is None:
             frame.values.setdefault(name.text, ())
         if not self._take("]"):
@@ -194,7 +203,7 @@ class Reader:
         if field is None:
             return Literal(" ".join(piece.text for piece in pieces))
         if field.kind not in ("string", "bytes"):
-            if field.kind in ("int32", "int64", "uint32", "float", "double", "bool"):
+            if field.kind in _NUMBERS:
                 self._bare(name, field, first.text, first.offset)
             hint = "; leave out the quotes" if field.kind == "enum" else ""
             raise self.source.error(first.offset, f"{name.text} is no string ({field.kind}), got {first.text}{hint}")

@@ -36,6 +36,8 @@ class _Line:
     def line(self, value: Any) -> str:
         """The line of one scalar."""
         code = self.code
+        if type(value) is tuple:  # a list that was kept where the schema has one value
+            return f"{self.prefix}[{', '.join(value)}]"
         if code == _STRING:
             return self.prefix + quote(value)
         if code == _BYTES:
