@@ -265,6 +265,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     "DropoutParameter": {
         "dropout_ratio": (1, "optional", "float", None, 0.5),
         "sqrt_scale": (2, "optional", "bool", None, False),
+        "scale_train": (10001, "optional", "bool", None, True),
     },
     "DummyDataParameter": {
         "data_filler": (1, "repeated", "message", "FillerParameter", None),
@@ -1074,6 +1075,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "pad_out_w": (5, "optional", "bool", None, False),
         "upsample_h": (6, "optional", "uint32", None, None),
         "upsample_w": (7, "optional", "uint32", None, None),
+        "stride": (10001, "optional", "uint32", None, None),
     },
     "V0LayerParameter": {
         "name": (1, "optional", "string", None, None),

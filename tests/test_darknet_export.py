@@ -179,6 +179,10 @@ REFUSALS: dict[str, tuple[Callable[[netgen.Net], object], str]] = {
         lambda net: net.conv(2, name="c").layer("Concat", name="j", bottom=["c", "c"], concat_dim=2),
         "layer 'j' (Concat): Darknet's route joins channels, axis 1",
     ),
+    "a dropout that scales in testing": (
+        lambda net: net.conv(2).layer("Dropout", name="d", scale_train=False),
+        "layer 'd' (Dropout): Darknet's dropout scales in training; remove scale_train: false",
+    ),
     "nothing": (lambda net: net, "the net has no layer that Darknet computes; there is nothing to export"),
     "bnll": (lambda net: net.conv(2).layer("BNLL", name="b"), "layer 'b' (BNLL): Darknet has this type only within mish, x tanh(BNLL(x)); cut the network before it"),
 }  # fmt: skip

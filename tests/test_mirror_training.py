@@ -45,6 +45,30 @@ def drawn(seed: int) -> tuple[Any, Any]:
     return image, label
 
 
+def test_a_dropout_that_scales_in_testing() -> None:
+    # caffe-fast-rcnn, dropout_layer.cpp: what is kept stays as it is in TRAIN, and TEST is times 1 - dropout_ratio.
+    net = netgen.Net().input(1, 4000).layer("Dropout", name="d", top="d", dropout_ratio=0.25, scale_train=False)
+    ones = torch.ones(1, 4000)
+    assert torch.equal(netgen.to_torch(net)(ones), 0.75 * ones)
+    assert torch.equal(netgen.to_torch(net, optimize=True)(ones), 0.75 * ones)
+    kept = netgen.to_torch(net, "TRAIN")(ones)
+    assert set(kept.unique().tolist()) == {0, 1}
+    assert abs(float(kept.mean()) - 0.75) < 0.05  # 7 standard deviations
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ({"dropout_ratio": 1.5}, "dropout_ratio must be 0 or more and less than 1, got 1.5"),
+        ({"sqrt_scale": True}, "sqrt_scale of caffe-windows has no mirror"),
+    ],
+)
+def test_a_dropout_that_is_refused(field: dict[str, Any], words: str) -> None:
+    net = netgen.Net().input(1, 4).layer("Dropout", name="d", **field)
+    with pytest.raises(netgen.NetgenError, match=rf"^layer 'd' \(Dropout\): {words}"):
+        netgen.to_torch(net)
+
+
 @pytest.fixture(scope="module")
 def trained() -> Mirror:
     mirror = netgen.to_torch(task(), "TRAIN", seed=1)

@@ -177,6 +177,45 @@ def test_fields_of_forks_do_not_matter_where_the_shape_is_given() -> None:
         shapes_of(text)
 
 
+def test_what_is_said_of_an_unknown_field_names_a_way_out() -> None:
+    for layer, way_out in (
+        (
+            'type: "VideoData" top: "x" top: "y" new_param { a: 1 }',
+            "; give the shapes of its tops: inputs={'x': (...), 'y': (...)} (--input x=...)",
+        ),
+        (
+            'type: "ReLU" bottom: "x" top: "x" qqqqqqqq: 1',
+            "; remove it, or give the layer a type of your own (netgen.register)",
+        ),
+        (
+            'type: "Convolution" bottom: "x" top: "y" convolution_param { num_outputs: 1 }',
+            "; did you mean 'num_output'?",
+        ),
+    ):
+        with pytest.raises(netgen.NetgenError) as caught:
+            shapes_of(
+                f'input: "x" input_shape {{ dim: [1, 3, 8, 8] }} layer {{ {layer} }}'
+                if "bottom" in layer
+                else f"layer {{ {layer} }}"
+            )
+        assert str(caught.value).endswith(f"is not known, and could change its shapes{way_out}")
+
+
+def test_fields_of_forks_that_change_no_shape_and_no_value() -> None:
+    text = """
+        layer { name: "d" type: "MemoryData" top: "x" top: "l" memory_data_param {
+          source: "s" share_in_parallel: false batch_size: 2 channels: 3 height: 8 width: 8 } }
+        layer { name: "c" type: "Convolution" bottom: "x" top: "y" strict_dim: false device { type: GPU device_id: 0 }
+          convolution_param { num_output: 4 kernel_size: 3 engine: SPATIAL mem_group_size: 8 } }
+    """
+    assert shapes_of(text)["y"] == (2, 4, 6, 6)
+    for other in ("strict_dims: false", "convolution_param { num_output: 4 kernel_size: 3 strict_dim: false }"):
+        with pytest.raises(netgen.NetgenError, match="is not known, and could change its shapes"):
+            shapes_of(
+                f'input: "x" input_shape {{ dim: [1, 3, 8, 8] }} layer {{ type: "Convolution" bottom: "x" top: "y" {other} }}'
+            )
+
+
 def test_only_inputs_are_given() -> None:
     net = netgen.Net().input(1, 3, 8, 8).conv(8, 3, pad=0, name="c").relu()
     assert infer_shapes(net, inputs={"data": (1, 3, 8, 8), "c": (1, 8, 6, 6)})["c"] == (1, 8, 6, 6)

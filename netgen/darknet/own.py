@@ -122,7 +122,8 @@ def upsample(export: Export, shaped: ShapedLayer) -> None:
     if len(shaped.bottoms) != 1:
         raise NetgenError("Darknet upsamples without a mask")
     export.read(shaped.layer.bottoms[0])
-    export.add("upsample", shaped.layer.tops[0], stride=shaped.kind.fields["scale"])
+    kind: Any = shaped.kind
+    export.add("upsample", shaped.layer.tops[0], stride=kind.repeats())
 
 
 def reorg(export: Export, shaped: ShapedLayer) -> None:

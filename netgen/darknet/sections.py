@@ -210,6 +210,8 @@ def _lrn(_export: Export, _shaped: ShapedLayer) -> None:
 
 
 def _dropout(export: Export, shaped: ShapedLayer) -> None:
+    if not shaped.kind.fields["scale_train"]:
+        raise NetgenError("Darknet's dropout scales in training; remove scale_train: false")
     export.read(shaped.layer.bottoms[0], flat=True)
     sizes = export.sizes_at(len(export.sections) - 1)
     export.add("dropout", shaped.layer.tops[0], probability=float(shaped.kind.fields["dropout_ratio"]))

@@ -245,7 +245,9 @@ class HardSwish(SameShape):
 class Dropout(SameShape):
     """Zeroes random values in training and scales the others up; the identity in testing.
 
-    The top has the bottom's shape. No flops in TEST. PyTorch: Dropout.
+    With ``scale_train: false`` of py-faster-rcnn's Caffe the values are scaled down by 1 - dropout_ratio in testing,
+    and not up in training. The top has the bottom's shape. No flops in TEST, or 1 a value for that scale. PyTorch:
+    Dropout.
 
     Source: Caffe, src/caffe/layers/dropout_layer.cpp.
     """
@@ -253,10 +255,20 @@ class Dropout(SameShape):
     messages = ("dropout_param",)
     in_place = True
 
+    def per_value(self) -> int:
+        return 0 if self.fields["scale_train"] else 1
+
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from torch import nn
 
-        return nn.Dropout(self.fields["dropout_ratio"])
+        from netgen.mirror.activation import UnscaledDropout
+
+        ratio = self.fields["dropout_ratio"]
+        if not 0 <= ratio < 1:
+            raise NetgenError(f"dropout_ratio must be 0 or more and less than 1, got {ratio}")
+        if self.fields["sqrt_scale"]:
+            raise NetgenError("sqrt_scale of caffe-windows has no mirror; remove it")
+        return nn.Dropout(ratio) if self.fields["scale_train"] else UnscaledDropout(ratio)
 
 
 class Softmax(SameShape):

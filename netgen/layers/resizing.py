@@ -76,10 +76,11 @@ class Reorg(LayerType):
 class Upsample(LayerType):
     """Repeats each value, or puts it at the position that a pooling mask, the second bottom, names.
 
-    One bottom (MobileNet-YOLO, darknet2caffe): the last two axes are multiplied by ``scale`` (1). Two bottoms (SegNet):
-    N x C x ``upsample_h`` x ``upsample_w``, or H scale_h - pad_out_h x W scale_w - pad_out_w, where ``scale`` stands
-    for both and is 2 by default there. The mask has the bottom's shape; positions beyond the top are refused in the
-    forward pass. No cost. PyTorch: nn.Upsample(mode="nearest"), nn.MaxUnpool2d.
+    One bottom (MobileNet-YOLO, darknet2caffe): the last two axes are multiplied by ``scale`` (1), which
+    pytorch-caffe-darknet-convert calls ``stride``. Two bottoms (SegNet): N x C x ``upsample_h`` x ``upsample_w``, or
+    H scale_h - pad_out_h x W scale_w - pad_out_w, where ``scale`` stands for both and is 2 by default there. The mask
+    has the bottom's shape; positions beyond the top are refused in the forward pass. No cost. PyTorch:
+    nn.Upsample(mode="nearest"), nn.MaxUnpool2d.
 
     Source: MobileNet-YOLO (one bottom) and alexgkendall/caffe-segnet (two), src/caffe/layers/upsample_layer.cpp.
     """
@@ -92,17 +93,26 @@ class Upsample(LayerType):
         if len(bottoms) == 2:
             return [self._unpooled(bottom, bottoms[1])]
         for name in self.given:
-            if name != "scale":
+            if name not in ("scale", "stride"):
                 raise NetgenError(f"{name} belongs to the form with a pooling mask as second bottom; give scale alone")
         if len(bottom) < 2:
             raise NetgenError(f"its bottom must have 2 axes or more, got {text(bottom)}")
-        scale = self.fields["scale"]
+        scale = self.repeats()
+        return [(*bottom[:-2], bottom[-2] * scale, bottom[-1] * scale)]
+
+    def repeats(self) -> int:
+        """How often a value stands in each of both directions, with one bottom."""
+        if "stride" in self.given and "scale" in self.given:
+            raise NetgenError("stride is another Caffe's name for scale; give one of them")
+        scale: int = self.given.get("stride", self.fields["scale"])
         if scale < 1:
             raise NetgenError(f"scale must be 1 or more, got {scale}")
-        return [(*bottom[:-2], bottom[-2] * scale, bottom[-1] * scale)]
+        return scale
 
     def _unpooled(self, bottom: Shape, mask: Shape) -> Shape:
         given = self.given
+        if "stride" in given:
+            raise NetgenError("stride belongs to the form with one bottom; give scale")
         if len(bottom) != 4 or mask != bottom:
             raise NetgenError(f"its bottoms must have 4 axes and one shape, got {text(bottom)} and {text(mask)}")
         if "upsample_h" in given and "upsample_w" in given:
@@ -131,7 +141,7 @@ class Upsample(LayerType):
 
         if len(bottoms) == 2:
             return Function(unpool, shapes=self.shapes)
-        return Function(repeat_nearest, scale=self.fields["scale"])
+        return Function(repeat_nearest, scale=self.repeats())
 
 
 class Interp(LayerType):
@@ -144,7 +154,8 @@ class Interp(LayerType):
     them. The top is N x C x height x width. flops: 9 a value of the top.
 
     Forks differ: DeepLab's first Interp has no shrinking and no pads, and like SegStereo refuses more than one of
-    these; OpenVINO's zooms to h zoom_factor. PyTorch: F.interpolate(mode="bilinear", align_corners=True).
+    these; OpenVINO's zooms to h zoom_factor, and no field says that a file is meant so: write height and width there.
+    PyTorch: F.interpolate(mode="bilinear", align_corners=True).
 
     Source: DeepLab v2, PSPNet and others, src/caffe/layers/interp_layer.cpp; yangguorun/SegStereo for two bottoms.
     """

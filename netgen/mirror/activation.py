@@ -50,6 +50,20 @@ class PReLU(nn.Module):
         return functional.prelu(bottom, self.slope.reshape(-1))
 
 
+class UnscaledDropout(nn.Module):
+    """Dropout whose scale is in testing (py-faster-rcnn's Caffe, dropout_layer.cpp, scale_train: false)."""
+
+    def __init__(self, ratio: float) -> None:
+        super().__init__()
+        self.ratio = ratio
+
+    def forward(self, bottom: Tensor) -> Tensor:
+        """Any shape to the same shape."""
+        if not self.training:
+            return bottom * (1 - self.ratio)
+        return bottom * torch.bernoulli(torch.full_like(bottom, 1 - self.ratio))
+
+
 def bnll(bottom: Tensor) -> Tensor:
     """log(1 + exp(x)) (bnll_layer.cpp)."""
     return functional.relu(bottom) + torch.log1p(torch.exp(-bottom.abs()))

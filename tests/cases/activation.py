@@ -135,6 +135,14 @@ CASES = [
         why="the identity in TEST",
     ),
     Case(
+        "Dropout",
+        {"dropout_ratio": 0.4, "scale_train": False},
+        ((2, 3),),
+        ((2, 3),),
+        flops=6,
+        why="py-faster-rcnn: a multiply by 0.6 for each of 6 values in TEST",
+    ),
+    Case(
         "Softmax",
         {},
         ((2, 3, 4, 4),),

@@ -16,6 +16,7 @@ CASES = [
         why="back: 256 / 4 channels, 13 2 x 7 2",
     ),
     Case("Upsample", {"scale": 2}, ((1, 255, 13, 7),), ((1, 255, 26, 14),), why="MobileNet-YOLO: 2 13 x 2 7"),
+    Case("Upsample", {"stride": 3}, ((2, 8, 4, 5),), ((2, 8, 12, 15),), why="stride is another Caffe's scale"),
     Case("Upsample", {}, ((2, 8, 4, 5),), ((2, 8, 4, 5),), why="with one bottom scale is 1 by default"),
     Case("Upsample", {}, ((2, 8, 4, 5),) * 2, ((2, 8, 8, 10),), why="with a mask scale is 2 by default (SegNet)"),
     Case(
