@@ -103,6 +103,9 @@ FIELDS: dict[str, dict[str, Field]] = {
         "roi_per_img": (1, "required", "uint32", None, None),
         "ignore_label": (2, "optional", "int32", None, -1),
     },
+    "CTCGreedyDecoderParameter": {
+        "ctc_merge_repeated": (10001, "optional", "bool", None, True),
+    },
     "ClipParameter": {
         "min": (1, "required", "float", None, None),
         "max": (2, "required", "float", None, None),
@@ -535,6 +538,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         "local_param": (30007, "optional", "message", "LocalParameter", None),
         "darknet_pooling_param": (30008, "optional", "message", "DarknetPoolingParameter", None),
         "darknet_shortcut_param": (30009, "optional", "message", "DarknetShortcutParameter", None),
+        "ctc_decoder_param": (30010, "optional", "message", "CTCGreedyDecoderParameter", None),
         "roi_pooling_param": (8266711, "optional", "message", "ROIPoolingParameter", None),
     },
     "LocalParameter": {
@@ -745,6 +749,8 @@ FIELDS: dict[str, dict[str, Field]] = {
         "step_h": (11, "optional", "float", None, None),
         "step_w": (12, "optional", "float", None, None),
         "offset": (13, "optional", "float", None, 0.5),
+        "width": (10001, "repeated", "float", None, None),
+        "height": (10002, "repeated", "float", None, None),
     },
     "ProposalParameter": {
         "feat_stride": (1, "optional", "uint32", None, 16),

@@ -24,7 +24,14 @@ class Refused(NamedTuple):
 
 
 REFUSED = [
-    Refused("Concat", {"per_fla_fuse": True}, (IMAGE,), "per_fla_fuse"),
+    Refused(
+        "Concat", {"per_fla_fuse": True}, (IMAGE, (2, 8, 6, 6)), "agree on axis 0 and in axes, got 1x8x6x6 and 2x8"
+    ),
+    Refused("Concat", {"per_fla_fuse": True, "axis": 2}, (IMAGE, (1, 8, 6, 7)), "agree on every axis but axis 2"),
+    Refused("PriorBoxClustered", {"width": [1, 2], "height": [1]}, (IMAGE, IMAGE), "as often as each other, got 2, 1"),
+    Refused("PriorBoxClustered", {"width": [1], "height": [1]}, ((1, 0), IMAGE), "no values"),
+    Refused("CTCGreedyDecoder", {}, ((8, 1, 7), (8, 2)), "T x N x classes and T x N, got 8x1x7 and 8x2"),
+    Refused("EvalDetection", {}, ((1, 30, 7, 8), (1, 7)), "= 2450 values, got 1680 (1x30x7x8)"),
     Refused("Concat", {}, ((0, 3),), "no values"),
     Refused("Concat", {}, ((1, 3), (1,)), "agree on every axis but axis 1, got 1x3 and 1"),
     Refused("Slice", {"slice_point": [1, 2, 3]}, ((1, 3),), "no more tops than the size 3", 4),

@@ -21,9 +21,10 @@ class Concat(LayerType):
 
     The top has the sum of the bottoms' sizes on that axis; all other sizes must agree, and a single bottom must have
     values. ``concat_dim`` is the older name of ``axis``, and is never negative. No cost. PyTorch: torch.cat.
-    ``per_fla_fuse`` (Intel) is refused: it permutes and flattens the bottoms.
+    With ``per_fla_fuse`` of Intel's Caffe, and axis 1, only the batch must agree, and the top is N x (the values of all
+    bottoms) x 1 x 1; in which order the values come hangs on their layout in memory, so it has no mirror.
 
-    Source: Caffe, src/caffe/layers/concat_layer.cpp.
+    Source: Caffe, src/caffe/layers/concat_layer.cpp; intel/caffe, src/caffe/layers/mkldnn_concat_layer.cpp.
     """
 
     messages = ("concat_param",)
@@ -31,8 +32,9 @@ class Concat(LayerType):
 
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         axis = axis_or_dim(self, "concat_dim", bottoms[0])
-        self.refuse("per_fla_fuse")
         first = bottoms[0]
+        if self.fields["per_fla_fuse"] and axis == 1:
+            return [self._flattened(bottoms)]
         before, behind = first[:axis], first[axis + 1 :]
         if len(bottoms) == 1:
             refuse_empty(first)
@@ -43,10 +45,19 @@ class Concat(LayerType):
                 )
         return [(*before, sum([shape[axis] for shape in bottoms]), *behind)]
 
+    def _flattened(self, bottoms: Sequence[Shape]) -> Shape:
+        first = bottoms[0]
+        for shape in bottoms[1:]:
+            if len(shape) != len(first) or shape[0] != first[0]:
+                raise NetgenError(f"all bottoms must agree on axis 0 and in axes, got {text(first)} and {text(shape)}")
+        return first[0], sum([count(shape, 1) for shape in bottoms]), *(1 for _ in first[2:])
+
     def torch(self, bottoms: Sequence[Shape]) -> Module:
         from netgen.mirror.function import Function
         from netgen.mirror.reshaping import concat
 
+        if self.fields["per_fla_fuse"]:
+            raise NetgenError("per_fla_fuse of Intel's Caffe has no mirror; permute and flatten the bottoms instead")
         return Function(concat, axis=axis_or_dim(self, "concat_dim", bottoms[0]))
 
 

@@ -288,3 +288,29 @@ def _biases(layer: LayerType) -> list[tuple[float, float]]:
     """The widths and heights that the boxes begin with."""
     values = layer.fields["biases"]
     return list(zip(values[::2], values[1::2], strict=False))
+
+
+class EvalDetection(LayerType):
+    """Marks each box of a YOLOv2 head as true or false against the ground truth.
+
+    Bottoms: the head, side^2 num_object (num_class + 5) values for each image; the ground truth, and others that are
+    not read. The top is N x (num_class + 4 side^2 num_object): how many boxes of each class there are, and for each
+    that was found its label, its score, and whether it is true or false.
+
+    Source: intel/caffe, src/caffe/layers/eval_detection_layer.cpp, after yeahkun/caffe-yolo.
+    """
+
+    messages = ("eval_detection_param",)
+    bottoms = (2, None)
+    counted = False
+
+    def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        fields, head = self.fields, bottoms[0]
+        boxes = fields["side"] ** 2 * fields["num_object"]
+        values = boxes * (fields["num_class"] + 5)
+        if count(head, 1) != values:
+            raise NetgenError(
+                f"each image must have side^2 num_object (num_class + 5) = {values} values, got {count(head, 1)} "
+                f"({text(head)})"
+            )
+        return [(head[0], fields["num_class"] + 4 * boxes)]

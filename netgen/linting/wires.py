@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from netgen.linting.sites import Site, Sites, Version
 
 # Their tops are what one wants to see, read or not: figures for the log, and whatever Python code does.
-_SHOWN = frozenset(("Accuracy", "DetectionEvaluate", "SegmentationEvaluate", "SegAccuracy", "Python"))
+_SHOWN = frozenset(("Accuracy", "DetectionEvaluate", "EvalDetection", "SegmentationEvaluate", "SegAccuracy", "Python"))
 # Layers that may work in place, but whose values are wanted as outputs.
 _ENDS = frozenset(("Sigmoid", "TanH"))
 # Layers that show memory which they do not write anew for each forward: the user's, or learned weights.

@@ -8,6 +8,13 @@ CASES = [
     Case("Concat", {}, ((2, 3, 4, 5), (2, 1, 4, 5)), ((2, 4, 4, 5),), why="axis 1 by default: 3 + 1 channels"),
     Case("Concat", {"axis": -2}, ((2, 3, 4), (2, 5, 4), (2, 1, 4)), ((2, 9, 4),), why="-2 of three axes is 1"),
     Case("Concat", {"concat_dim": 0}, ((2, 3), (4, 3)), ((6, 3),), why="the older name of axis: 2 + 4 images"),
+    Case(
+        "Concat",
+        {"per_fla_fuse": True},
+        ((2, 3, 4, 5), (2, 1, 2, 2)),
+        ((2, 64, 1, 1),),
+        why="Intel's: 3 4 5 + 1 2 2 values an image",
+    ),
     Case("Slice", {}, ((1, 6, 2),), ((1, 2, 2),) * 3, why="without slice_point equal parts: 6 channels / 3 tops"),
     Case(
         "Slice",

@@ -20,6 +20,13 @@ CASES = [
         why="Reshape of yolo_detection_output_layer.cpp: 1 row before it runs",
     ),
     Case(
+        "EvalDetection",
+        {"side": 13, "num_class": 20, "num_object": 5},
+        ((2, 125, 13, 13), (2, 30, 5), (2, 3, 416, 416)),
+        ((2, 3400),),
+        why="Reshape of eval_detection_layer.cpp: 20 + 13 13 5 4",
+    ),
+    Case(
         "Yolov3",
         {"num": 3, "num_class": 20, "biases": range(1, 13), "mask": range(3)},
         ((2, 75, 13, 10), (2, 300, 5)),
