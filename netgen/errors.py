@@ -6,6 +6,7 @@ layers adds the place once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ class NetgenError(Exception):
     """Something is wrong with a network or a file; the base class of every error that netgen raises on purpose."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(brief(message))
 
 
 class ParseError(NetgenError):
@@ -55,10 +59,22 @@ def needed(package: str, extra: str, what: str, project: str = "") -> Any:
         raise UsageError(f"{what}: this needs the package {project!r}, which is not installed; {way}") from None
 
 
+_LONG = re.compile(r"""'[^'\n]{400,}'|"[^"\n]{400,}"|[^\s'"]{400,}""")
+
+
+def brief(message: str) -> str:
+    """A message with the middle left out of every name and value that is no name but a file gone wrong."""
+    if len(message) < 400:
+        return message
+    return _LONG.sub(lambda match: f"{match[0][:60]} ... {match[0][-60:]}", message)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name nearest to ``name``: the first that begins with it, else the most alike; None if none is near."""
     import difflib
 
+    if len(name) > 100:
+        return None
     folded: dict[str, str] = {}
     for each in known:
         folded.setdefault(_fold(each), each)

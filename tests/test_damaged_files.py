@@ -34,6 +34,7 @@ def loads(path: Path, data: bytes) -> bool:
     path.write_bytes(data)
     net, error = load_or_refusal(path)
     assert net is not None or error.startswith(str(path))
+    assert max([len(error), *(len(note) for note in (net.notes if net else ()))]) < 2000
     return net is not None
 
 
@@ -80,8 +81,11 @@ V1_LINE = 'layers { name: "a" type: CONVOLUTION bottom: "a" top: "b" convolution
         "layer { }" + " " * 10_000_000,
         "layer { }" + "a" * 10_000_000,
         'name: "' + "a" * 10_000_000,
+        "a" * 10_000_000 + ": 1",
+        "layer { pool: " + "a" * 10_000_000 + " pooling_param { pool: " + "a" * 10_000_000 + " } }",
+        'input: "' + "a b" * 3_000_000 + '" input_dim: 1',
     ],
-    ids=["V1", "string", "number", "unknown", "strange", "blanks", "word", "open-string"],
+    ids=["V1", "string", "number", "unknown", "strange", "blanks", "word", "open-string", "field", "value", "input"],
 )
 def test_megabytes_on_one_line_take_seconds(text: str, tmp_path: Path) -> None:
     start = time.monotonic()

@@ -28,6 +28,24 @@ REFUSED = [
         "Concat", {"per_fla_fuse": True}, (IMAGE, (2, 8, 6, 6)), "agree on axis 0 and in axes, got 1x8x6x6 and 2x8"
     ),
     Refused("Concat", {"per_fla_fuse": True, "axis": 2}, (IMAGE, (1, 8, 6, 7)), "agree on every axis but axis 2"),
+    Refused(
+        "Convolution",
+        {"num_output": 1, "kernel_size": 11, "pad": 2},
+        (IMAGE,),
+        "larger than the padded bottom 1x8x6x6: kernel 11x11, pad 2x2",
+    ),
+    Refused(
+        "Convolution",
+        {"num_output": 1, "kernel_size": 13, "stride": 3},
+        (IMAGE,),
+        "larger than the padded bottom 1x8x6x6: kernel 13x13",
+    ),
+    Refused(
+        "Deconvolution",
+        {"num_output": 1, "kernel_size": 1, "pad": 3},
+        (IMAGE,),
+        "output would be empty (0x0) for the bottom 1x8x6x6: kernel 1x1, pad 3x3",
+    ),
     Refused("PriorBoxClustered", {"width": [1, 2], "height": [1]}, (IMAGE, IMAGE), "as often as each other, got 2, 1"),
     Refused("PriorBoxClustered", {"width": [1], "height": [1]}, ((1, 0), IMAGE), "no values"),
     Refused("CTCGreedyDecoder", {}, ((8, 1, 7), (8, 2)), "T x N x classes and T x N, got 8x1x7 and 8x2"),

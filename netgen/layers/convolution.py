@@ -57,16 +57,18 @@ class Convolution(LayerType):
         kernel, stride, pad, dilation = self._window(len(bottom) - axis - 1)
         self._check_channels(bottoms, axis)
         spatial = [*map(self._out, bottom[axis + 1 :], kernel, stride, pad, dilation)]
-        if spatial and min(spatial) <= 0:
-            if min(spatial) == 0:
-                raise NetgenError(f"the output would be empty ({text(tuple(spatial))}); its bottom is {text(bottom)}")
+        if spatial and min(spatial) < 1:
             sizes = f"kernel {text(kernel)}, pad {text(pad)}, dilation {text(dilation)}"
+            if self._transposed:
+                raise NetgenError(
+                    f"the output would be empty ({text(tuple(spatial))}) for the bottom {text(bottom)}: {sizes}"
+                )
             raise NetgenError(f"the kernel is larger than the padded bottom {text(bottom)}: {sizes}")
         top = (*bottom[:axis], self.fields["num_output"], *spatial)
         # The filters' side of the matrix product, whatever the group, and the positions of the smaller side.
         channels, smaller = (top[axis], bottom) if self._transposed else (bottom[axis], top)
         column = channels * prod(kernel), *smaller[axis + 1 :]
-        if prod(column) > INT_MAX:
+        if not 0 < prod(column) <= INT_MAX:
             check_size(top, "the top ")
             check_size(column, "Caffe's column buffer ")
         return [top] * len(bottoms)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from netgen.errors import did_you_mean
+from netgen.errors import brief, did_you_mean
 from netgen.graph import Fields, Graph, Layer
 from netgen.prototxt.writer import layers_with_bodies, net_header
 from netgen.schema import ENUMS
@@ -38,13 +40,26 @@ def read_message(text: str, path: str, message: str) -> tuple[Fields, list[Layer
     # The readers are imported where they are used: writing a network needs none of them.
     from netgen.prototxt.fast import read_fast
 
-    plain = read_fast(text, message)
-    if plain is not None:
-        return *plain, ()
-    from netgen.prototxt.reader import Reader
+    with _uncollected():
+        plain = read_fast(text, message)
+        if plain is not None:
+            return *plain, ()
+        from netgen.prototxt.reader import Reader
 
-    reader = Reader(text, path, message)
-    return reader.read(), reader.layers, tuple(_notes(reader, message))
+        reader = Reader(text, path, message)
+        return reader.read(), reader.layers, tuple(_notes(reader, message))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing that is read is garbage, and the collector would look through all of it again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def write(graph: Graph, templates: str | os.PathLike[str] | None = None) -> str:
@@ -71,7 +86,7 @@ def _notes(reader: Reader, message: str) -> Iterator[str]:
             hints[key] = _hint(unknown, message) if len(hints) < _MOST_HINTS else ""
         where = f"{reader.layers[unknown.layer]}: " if unknown.layer >= 0 else ""
         place = f"{reader.source.path}:{line}:{unknown.offset - begin + 1}"
-        yield f"{place}: {where}{_what(unknown.value)} {unknown.path!r} is kept as it is{hints[key]}"
+        yield brief(f"{place}: {where}{_what(unknown.value)} {unknown.path!r} is kept as it is{hints[key]}")
 
 
 def _what(value: str) -> str:

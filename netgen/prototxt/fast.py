@@ -6,7 +6,6 @@ reads the text again from the start. What both accept, they read alike.
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -39,19 +38,8 @@ def _statements(text: str) -> Iterator[list[Statement]]:
         start = end
 
 
-def read_fast(text: str, message: str) -> tuple[Fields, list[Layer]] | None:
+def read_fast(text: str, message: str) -> tuple[Fields, list[Layer]] | None:  # noqa: C901, PLR0915 (see below)
     """The fields of ``message`` in a plain text, and a net's layers; None when it wants the full reader."""
-    # Nothing that is read here is garbage, and the collector would look through all of it again and again.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return _read(text, message)
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _read(text: str, message: str) -> tuple[Fields, list[Layer]] | None:  # noqa: C901, PLR0915 (see below)
     # One long loop: a call for each statement would take as long again as the reading itself.
     table = table_of(message)
     values: dict[str, Any] = {}

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from netgen.errors import ParseError
 
+# Possessive, so that the memory for going back is not as large as a long string.
 _TOKEN = re.compile(
-    r"""(?:\s+|\#[^\n]*)*(?:
-      (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    r"""(?:\s++|\#[^\n]*+)*+(?:
+      (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
     | (?P<number>(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?)(?P<glued>[A-Za-z0-9_]*))
-    | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    | (?P<string>"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+')
     | (?P<sign>[{}<>\[\]:;,-])
     | (?P<end>\Z)
     | (?P<junk>.)
