@@ -198,12 +198,16 @@ def test_broken_text(text: str, error: str) -> None:
     assert (raised.value.line, raised.value.column) == (line, column)
 
 
-def test_nesting_ten_thousand_deep() -> None:
-    deep = "layer { " + "a { " * 10_000 + "} " * 10_000 + "}"
-    net = netgen.parse_prototxt(deep)
-    assert netgen.parse_prototxt(net.to_prototxt()).to_prototxt() == net.to_prototxt()
-    with pytest.raises(netgen.ParseError, match="expected '}' before the end of the file"):
-        netgen.parse_prototxt("a { " * 10_000)
+def test_nesting_a_hundred_deep_is_read_and_what_is_deeper_refused() -> None:
+    def nested(blocks: int) -> str:
+        return "layer { " + "a { " * (blocks - 1) + "} " * blocks
+
+    net = netgen.parse_prototxt(nested(100))
+    assert netgen.parse_prototxt(net.to_prototxt()) == net
+    for text in (nested(101), nested(10_000), "layer { " + "a { " * 10_000):
+        with pytest.raises(netgen.ParseError) as error:
+            netgen.parse_prototxt(text)
+        assert str(error.value) == "<text>:1:405: blocks may lie 100 deep in each other at most"
 
 
 def test_a_name_cannot_inject_a_field() -> None:

@@ -1,7 +1,7 @@
 """The full reader of the text format: every spelling that protobuf takes, and line and column in every error.
 
-No recursion, so that nesting cannot exhaust the stack. ``fast`` reads plain files several times faster and hands over
-to this one at the first thing it does not expect.
+No recursion. ``fast`` reads plain files several times faster and hands over to this one at the first thing it does not
+expect.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _CLOSERS = {"{": "}", "<": ">"}
 _NUMBERS = ("int32", "int64", "uint32", "float", "double", "bool")
+
+
+# As protobuf has it for messages. Only fields that the schema lacks can lie so deep, and whoever compares or copies
+# their values may go down with them.
+DEEPEST = 100
 
 
 class Frame:
@@ -124,6 +129,8 @@ class Reader:
                 field.table = table_of(field.of)
             table = field.table
             self._refuse_twice(frame, name, field)
+        if len(self._stack) > DEEPEST:
+            raise self.source.error(name.offset, f"blocks may lie {DEEPEST} deep in each other at most")
         inner = Frame(name.text, table, field, _CLOSERS[opener], name.offset)
         inner.in_list = in_list
         inner.is_layer = len(self._stack) == 1 and field is not None and field.of == "LayerParameter"
