@@ -58,6 +58,5 @@ def _run(words: list[str]) -> int:
 
 def _fail(error: BaseException, code: int) -> int:
     place = place_in_user_file(error)
-    message = str(error).encode("unicode_escape", "replace").decode() if not str(error).isprintable() else str(error)
-    say(f"{PROGRAM}: {place}{message}")
+    say(f"{PROGRAM}: {place}{error}")
     return code

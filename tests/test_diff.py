@@ -145,6 +145,10 @@ def test_an_input_is_an_input_however_it_is_written(run: Run, tmp_path: Path) ->
 def test_trouble_is_2_and_networks_without_shapes_are_compared_all_the_same(run: Run, tmp_path: Path) -> None:
     code, out, err = run("peleenet", "missing.prototxt")
     assert (code, out, err) == (2, "", "netgen: missing.prototxt: no such file\n")
+    (tmp_path / "broken.prototxt").write_text("layer {")
+    code, out, err = run("broken.prototxt", "peleenet")
+    assert (code, out) == (2, "")
+    assert err.startswith("netgen: broken.prototxt:1:8: expected '}' before the end of the file")
     (tmp_path / "z.prototxt").write_text(INPUT + 'layer { name: "z" type: "Zwirbel" bottom: "x" top: "z" }')
     (tmp_path / "y.prototxt").write_text(INPUT + 'layer { name: "y" type: "Zwirbel" bottom: "x" top: "y" }')
     code, out, err = run("z.prototxt", "y.prototxt")

@@ -144,6 +144,12 @@ def test_the_table_goes_up_to_the_layer_that_stops_it(run: Run, tmp_path: Path) 
     assert report["error"].startswith("layer 'z'")
 
 
+def test_what_a_terminal_would_obey_is_escaped(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "n.prototxt").write_text('layer { name: "z" type: "Z\x1b[31m\r" top: "z" }')
+    code, _, err = run("n.prototxt", "--format", "csv")
+    assert (code, err[:41]) == (1, r"netgen: layer 'z' (Z\x1b[31m\r): the type")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.files import write_file
 from netgen.loading import is_file, is_python, load
+from netgen.scalars import printable
 from netgen.zoo import call, find
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ _NOTES = 10
 
 
 def say(text: str) -> None:
-    """One line on standard error, whatever its encoding."""
+    """One line on standard error, whatever its encoding; what does not print is escaped."""
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 
 
 def source(name: str, parameters: Sequence[str] = ()) -> Net:
@@ -150,7 +151,8 @@ def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not frames and not isinstance(error, SyntaxError):
             raise  # a fault of netgen's own, which must not be hidden
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
-        say("".join([*lines, *traceback.format_exception_only(error)]).rstrip("\n"))
+        for line in "".join([*lines, *traceback.format_exception_only(error)]).splitlines():
+            say(line)
         raise SystemExit(1) from None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.commands.common import emit, parser_for, say, source
 from netgen.commands.report import add_state_options, format_of, inputs_of
+from netgen.errors import NetgenError
 
 if TYPE_CHECKING:
     from netgen.comparison import Comparison
@@ -18,7 +19,7 @@ Inputs = dict[str, tuple[int, ...]]
 
 
 def run(words: list[str]) -> int:
-    """Print what changed between two networks; exit code 0 where nothing did, 1 where something did."""
+    """Print what changed between two networks; exit code 0 where nothing did, 1 where something did, 2 for trouble."""
     parser = parser_for(
         "diff OLD NEW", "What changed between two networks, by meaning: layers, fields, shapes, cost.", command=True
     )
@@ -30,6 +31,14 @@ def run(words: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     add_state_options(parser)
     options = parser.parse_args(words)
+    try:
+        return _compared(options)
+    except NetgenError as error:
+        error.exit_code = 2  # 1 is said of networks that differ
+        raise
+
+
+def _compared(options: Namespace) -> int:
     from netgen.comparison import compare
     from netgen.upgrade import upgrade
 
