@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, canonical_axis, count, legacy_shape, text
+
+_SHOWN = 12
+
+
+def listed(values: Sequence[object]) -> str:
+    """Values for an error message, of many the first.
+
+    >>> listed((1, 2)), listed(()), listed(range(99))
+    ('1, 2', 'none', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 87 more')
+    """
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(map(str, values[:_SHOWN])) + more or "none"
 
 
 def require(layer: LayerType, *names: str) -> None:

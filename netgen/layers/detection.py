@@ -7,13 +7,15 @@ Longer than other modules: these types have many fields, which their modules are
 
 from __future__ import annotations
 
+import math
 import struct
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, declared, legacy_shape, refuse_empty, text
-from netgen.layers.checks import check_batch, check_singles, require
+from netgen.layers.checks import check_batch, check_singles, listed, require
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -30,12 +32,15 @@ def prior_ratios(aspect_ratio: Sequence[float], *, flip: bool = True) -> list[fl
     >>> prior_ratios([2, 1, 2])
     [1.0, 2.0, 0.5]
     """
-    ratios = [1.0]
+    ratios, ordered = [1.0], [1.0]
     for ratio in map(_float32, aspect_ratio):
-        if not any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
-            ratios.append(ratio)
-            if flip:
-                ratios.append(_float32(1 / ratio) if ratio else float("inf"))
+        place = bisect_left(ordered, ratio)
+        if any(abs(_float32(ratio - known)) < 1e-6 for known in ordered[max(place - 1, 0) : place + 1]):
+            continue
+        for each in (ratio, _float32(1 / ratio) if ratio else math.copysign(math.inf, ratio))[: 1 + flip]:
+            ratios.append(each)
+            if not math.isnan(each):
+                insort(ordered, each)
     return ratios
 
 
@@ -76,7 +81,7 @@ class PriorBox(LayerType):
     def _check_sizes(self) -> None:
         least, most = self.fields["min_size"], self.fields["max_size"]
         if not least or min(least) <= 0:
-            raise NetgenError(f"min_size must be given, above 0, got {', '.join(map(str, least)) or 'none'}")
+            raise NetgenError(f"min_size must be given, above 0, got {listed(least)}")
         if most and len(most) != len(least):
             raise NetgenError(f"max_size must be given for each min_size ({len(least)}) or not at all, got {len(most)}")
         for low, high in zip(least, most, strict=False):
@@ -86,8 +91,7 @@ class PriorBox(LayerType):
     def _check_variance(self) -> None:
         variance = self.fields["variance"]
         if len(variance) not in (0, 1, 4) or any(each <= 0 for each in variance):
-            shown = ", ".join(map(str, variance))
-            raise NetgenError(f"variance must be given once or four times, above 0, got {shown}")
+            raise NetgenError(f"variance must be given once or four times, above 0, got {listed(variance)}")
 
     def _check_pair(self, both: str, *each: str) -> None:
         given = self.given
@@ -357,6 +361,9 @@ def _check_priors(bottoms: Sequence[Shape], classes: int, shared: bool) -> None:
 
 
 def _float32(number: float) -> float:
-    """The nearest float of 32 bits."""
-    nearest: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    """The nearest float of 32 bits; infinity beyond the largest."""
+    try:
+        nearest: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
     return nearest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import SAME_PLACE, LayerType, Shape, Window, canonical_axis, count, refuse_empty, text
-from netgen.layers.checks import axis_or_dim, require
+from netgen.layers.checks import axis_or_dim, listed, require
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -93,8 +93,8 @@ class Slice(LayerType):
             raise NetgenError(f"there must be no more tops than the size {size} of the axis, got {parts}")
         bounds = [0, *points]
         if any(low >= high for low, high in zip(bounds, points, strict=False)) or bounds[-1] > size:
-            shown = ", ".join(map(str, points))
-            raise NetgenError(f"slice_point must rise from above 0 up to the size {size} of the axis, got {shown}")
+            got = listed(points)
+            raise NetgenError(f"slice_point must rise from above 0 up to the size {size} of the axis, got {got}")
         return [high - low for low, high in zip(bounds, [*points, size], strict=True)]
 
     def torch(self, bottoms: Sequence[Shape]) -> Module:
@@ -202,7 +202,7 @@ class Reshape(LayerType):
         """``shape`` with its zeros copied."""
         dims = list(self.fields.get("shape", {}).get("dim", ()))
         if dims.count(-1) > 1 or any(dim < -1 for dim in dims):
-            raise NetgenError(f"shape takes sizes, 0 to copy and one -1 to infer, got {', '.join(map(str, dims))}")
+            raise NetgenError(f"shape takes sizes, 0 to copy and one -1 to infer, got {listed(dims)}")
         for i, dim in enumerate(dims):
             if dim == 0:
                 if start + i >= len(bottom):
@@ -388,9 +388,7 @@ class Permute(LayerType):
     def shapes(self, bottoms: Sequence[Shape]) -> list[Shape]:
         bottom, order = bottoms[0], self.fields["order"]
         if len(set(order)) != len(order) or any(axis >= len(bottom) for axis in order):
-            raise NetgenError(
-                f"order must name axes of the bottom {text(bottom)}, each once, got {', '.join(map(str, order))}"
-            )
+            raise NetgenError(f"order must name axes of the bottom {text(bottom)}, each once, got {listed(order)}")
         rest = [axis for axis in range(len(bottom)) if axis not in order]
         return [tuple(bottom[axis] for axis in (*order, *rest))]
 

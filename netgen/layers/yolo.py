@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError
 from netgen.layers.base import LayerType, Shape, count, legacy_shape, text
-from netgen.layers.checks import check_batch, require
+from netgen.layers.checks import check_batch, listed, require
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -203,7 +203,7 @@ class Yolov3DetectionOutput(LayerType):
         if any(len(each) != fields["num_box"] for each in masks) or max(mask) >= len(biases):
             raise NetgenError(
                 f"mask must name num_box of the {len(biases)} pairs of biases for each of the {len(bottoms)} heads, "
-                f"got {', '.join(map(str, mask)) or 'none'} for num_box={fields['num_box']}"
+                f"got {listed(mask)} for num_box={fields['num_box']}"
             )
         if len(fields["anchors_scale"]) < len(bottoms):
             raise NetgenError(f"anchors_scale must be given for each head, got {len(fields['anchors_scale'])}")
