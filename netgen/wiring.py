@@ -115,6 +115,7 @@ class Wiring:
                     f"no layer before it makes the bottom {name!r}{did_you_mean(name, self.writers)}"
                 )
         tops = layer.tops
+        twice = len(tops) > 1 and len(set(tops)) < len(tops)
         for i, name in enumerate(tops):
             if i < len(bottoms) and bottoms[i] == name:
                 self._check_in_place(name, bottoms)
@@ -123,7 +124,7 @@ class Wiring:
                     f"the top {name!r} is made already, by {self._writer(name)}; give this one another name"
                     + (f", or write top {bottoms.index(name) + 1} in place" if name in bottoms else "")
                 )
-            if name in tops[:i]:
+            if twice and name in tops[:i]:
                 raise NetgenError(f"the top {name!r} is named twice; give each top a name of its own")
 
     def _check_in_place(self, name: str, bottoms: tuple[str, ...]) -> None:

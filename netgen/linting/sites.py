@@ -140,7 +140,8 @@ class Sites:
 def _share_memory(site: Site) -> None:
     kind = find(site.type)
     shares = kind is not None and kind.shares_memory and site.bottoms
-    for top in site.tops:
-        for bottom in site.bottoms[:1] if shares else site.in_place:
+    bottoms = site.bottoms[:1] if shares else site.in_place
+    for top in site.tops if bottoms else ():
+        for bottom in bottoms:
             if shares or bottom.name == top.name:
                 top.memory = bottom.memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from netgen.linting.registry import Found, rule
@@ -47,14 +48,20 @@ def _why_it_is_no_output(net: Sites, site: Site) -> str:
         return "Caffe prints every value of it in the log; read it, remove it, or give it to a Silence layer"
     if site.type == "Input":
         return "whoever runs the net would have to fill it for nothing; remove it, or name it as a bottom"
-    around = [reader for bottom in site.bottoms for reader in bottom.readers if reader.index > site.index]
-    if around and site.kind is not None and site.kind.in_place and site.type not in _ENDS:
+    around = next((later for bottom in site.bottoms if (later := _next_reader(bottom, site.index))), None)
+    if around is not None and site.kind is not None and site.kind.in_place and site.type not in _ENDS:
         name = site.bottoms[0].name
         return (
-            f"layer {around[0].layer.name!r} goes on from its bottom {name!r} instead, so that it does nothing; "
+            f"layer {around.layer.name!r} goes on from its bottom {name!r} instead, so that it does nothing; "
             "remove it, or name its top as that layer's bottom"
         )
     return ""
+
+
+def _next_reader(version: Version, index: int) -> Site | None:
+    """The first layer behind this place that reads the blob."""
+    place = bisect_right(version.readers, index, key=lambda reader: reader.index)
+    return version.readers[place] if place < len(version.readers) else None
 
 
 @rule
