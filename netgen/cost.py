@@ -150,7 +150,8 @@ def sights(inputs: Mapping[str, Shape], layers: Sequence[ShapedLayer]) -> dict[s
     """What each blob sees of the net's inputs; None where that is all of it, or no window at all.
 
     The field of a layer's top is ``field + (kernel - 1) stride`` of its bottom, its stride ``stride`` times the
-    layer's; several bottoms give the largest field, if they have one stride (Araujo et al. 2019, distill.pub).
+    layer's; several bottoms give the largest field, if they have one stride (Araujo et al. 2019, distill.pub). Behind a
+    Deconvolution with dilation, whose holes may fall on inputs, it is no less than what is seen.
     """
     start = Sight((1, 1), (1, 1))
     seen: dict[str, Sight | None] = {name: start if len(shape) == 4 else None for name, shape in inputs.items()}
