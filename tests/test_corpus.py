@@ -146,3 +146,16 @@ def test_a_file_whose_interp_is_openvino_s(shared: Path) -> None:
         text = text.replace("zoom_factor: 2", f"height: {size}", 1)
     text = text.replace("zoom_factor: 4", "height: 1024\n width: 2048", 1)
     assert list(netgen.infer_shapes(netgen.parse_prototxt(text)).values())[-1][2:] == (1024, 2048)
+
+
+def test_r_fcn_s_training_files_have_shapes_with_what_their_python_layer_makes(shared: Path) -> None:
+    # lib/roi_data_layer of py-R-FCN: N boxes, one label each, 8 values of class-agnostic regression.
+    paths = sorted((shared / "corpus" / "caffe").glob("*5step_ohem__stage1_rfcn_ohem_train.pt.prototxt"))
+    assert len(paths) == 2
+    given = {"data": (1, 3, 224, 224), "rois": (300, 5), "labels": (300, 1, 1, 1)}
+    given |= {f"bbox_{what}": (300, 8, 1, 1) for what in ("targets", "inside_weights", "outside_weights")}
+    for path in paths:
+        shapes = netgen.infer_shapes(netgen.load(path), "TRAIN", given)
+        assert shapes["per_roi_loss"] == shapes["labels_ohem"] == (300, 1, 1, 1)
+        assert shapes["bbox_loss_weights_ohem"] == (300, 8, 1, 1)
+        assert shapes["loss_bbox"] == ()
