@@ -148,6 +148,14 @@ def test_a_file_whose_interp_is_openvino_s(shared: Path) -> None:
     assert list(netgen.infer_shapes(netgen.parse_prototxt(text)).values())[-1][2:] == (1024, 2048)
 
 
+def test_c3d_has_its_published_weights(shared: Path) -> None:
+    # Tran et al. 2015 and its successors: 78.4 million weights and 38.5 thousand million multiply-adds with 101 classes.
+    clip = {"data": (1, 3, 16, 112, 112), "label": (1,)}
+    [path] = (shared / "corpus" / "caffe").glob("*c3d_ucf101_finetuning_train.prototxt")
+    totals = netgen.analyze(netgen.load(path), "TRAIN", clip).totals()
+    assert (totals["weights"], totals["macs"]) == (78_409_573, 38_547_378_176)
+
+
 def test_r_fcn_s_training_files_have_shapes_with_what_their_python_layer_makes(shared: Path) -> None:
     # lib/roi_data_layer of py-R-FCN: N boxes, one label each, 8 values of class-agnostic regression.
     paths = sorted((shared / "corpus" / "caffe").glob("*5step_ohem__stage1_rfcn_ohem_train.pt.prototxt"))

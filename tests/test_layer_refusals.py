@@ -12,7 +12,9 @@ from netgen.wiring import State
 
 Shape = tuple[int, ...]
 IMAGE = (1, 8, 6, 6)
+CLIP = (1, 8, 6, 6, 6)
 PRIORS = {"num_classes": 2}
+VOLUME = {"num_output": 4, "kernel_size": [3], "kernel_depth": 3}
 
 
 class Refused(NamedTuple):
@@ -50,6 +52,37 @@ REFUSED = [
     Refused("BoxAnnotatorOHEM", {"roi_per_img": 1}, ((9, 5), (9, 2), (9,), (9, 8)), "got 9x2 for 9x1x1x1", 2),
     Refused("SoftmaxWithLossOHEM", {}, ((9, 5), (8,)), "same first axis, the batch; got 9x5 and 8", 3),
     Refused("SmoothL1LossOHEM", {}, ((9, 5), (9, 4)), "agree in channels, height and width, got 9x5 and 9x4", 2),
+    Refused(
+        "Convolution3D", {**VOLUME, "filter_group": 3}, (CLIP,), "a multiple of filter_group, got 4, filter_group=3"
+    ),
+    Refused("Convolution3D", VOLUME, (IMAGE,), "5 axes, N x C x length x height x width, got 1x8x6x6"),
+    Refused(
+        "Convolution3D",
+        {**VOLUME, "kernel_depth": 9},
+        (CLIP,),
+        "would be empty (-2x4x4) for the bottom 1x8x6x6x6: kernel 9x3x3",
+    ),
+    Refused("Convolution3D", {**VOLUME, "kernel_size": [3, 3]}, (CLIP,), "kernel_size may be given once"),
+    Refused("Convolution3D", {"num_output": 4, "kernel_size": [3]}, (CLIP,), "kernel_depth is required"),
+    Refused(
+        "Deconvolution3D",
+        {**VOLUME, "filter_group": 4},
+        ((1, 6, 6, 6, 6),),
+        "channels must be a multiple of filter_group",
+    ),
+    Refused(
+        "Pooling3D",
+        {"kernel_size": 2, "kernel_depth": 2, "pad": 1},
+        (CLIP,),
+        "MAX, without a pad, or AVE, got MAX, pad=1",
+    ),
+    Refused(
+        "Pooling3D",
+        {"kernel_size": 2, "kernel_depth": 2, "stride": 0},
+        (CLIP,),
+        "strides must be 1 or more, got kernel 2, stride 0",
+    ),
+    Refused("Pooling3D", {"kernel_size": 2, "kernel_depth": 8}, (CLIP,), "would be empty (-1x5x5)"),
     Refused("PriorBoxClustered", {"width": [1, 2], "height": [1]}, (IMAGE, IMAGE), "as often as each other, got 2, 1"),
     Refused("PriorBoxClustered", {"width": [1], "height": [1]}, ((1, 0), IMAGE), "no values"),
     Refused("CTCGreedyDecoder", {}, ((8, 1, 7), (8, 2)), "T x N x classes and T x N, got 8x1x7 and 8x2"),

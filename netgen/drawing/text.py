@@ -25,7 +25,7 @@ FAMILIES = {
     "activation": "#fbdcc4", "arithmetic": "#fbe6d4", "normalization": "#f8edb9", "elementwise": "#f3d9ee",
     "darknet": "#d3dbf6", "reshaping": "#d9e5e8",
     "resizing": "#cdebe8", "reduction": "#dfe3c3", "recurrent": "#dccff5", "loss": "#f7c9c9", "detection": "#fbd0dc",
-    "yolo": "#fbd0dc",
+    "yolo": "#fbd0dc", "openvino": "#fbd0dc", "mining": "#f7c9c9", "volumes": "#bfdcf7",
 }  # fmt: skip
 """The colour of each family of layer types, which is a file of ``netgen/layers``."""
 OTHER = "#eeeeee"
