@@ -16,8 +16,8 @@ class NetgenError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(brief(message))
+    def __init__(self, *message: object) -> None:
+        super().__init__(*(brief(each) if isinstance(each, str) else each for each in message))
 
 
 class ParseError(NetgenError):
