@@ -59,7 +59,7 @@ def needed(package: str, extra: str, what: str, project: str = "") -> Any:
         raise UsageError(f"{what}: this needs the package {project!r}, which is not installed; {way}") from None
 
 
-_LONG = re.compile(r"""'[^'\n]{400,}'|"[^"\n]{400,}"|[^\s'"]{400,}""")
+_LONG = re.compile(r"""'[^'\n]{400,}'|"[^"\n]{400,}"|(?<![^\s'"])[^\s'"]{400,}""")
 
 
 def brief(message: str) -> str:
