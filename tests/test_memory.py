@@ -19,12 +19,13 @@ def simulated(analysis: Analysis) -> tuple[int, list[int]]:
     buffers: list[int] = []
     now: dict[str, list[int]] = {}
     blobs: list[list[int]] = []  # the buffer, the layer that makes it, the last that reads it (-1: none)
-    for step, (layer, kind, _, shapes, _) in enumerate(analysis.layers):
+    for step, shaped in enumerate(analysis.layers):
+        layer = shaped.layer
         read = [now[name] for name in layer.bottoms]
         for blob in read:
             blob[2] = step
-        for name, shape in zip(layer.tops, shapes, strict=True):
-            if kind.shares_memory and read:
+        for name, shape in zip(layer.tops, shaped.tops, strict=True):
+            if shaped.kind.shares_memory and read:
                 buffer = read[0][0]
             elif name in layer.bottoms:
                 buffer = now[name][0]
