@@ -58,7 +58,7 @@ def test_exit_codes(run: Run, tmp_path: Path) -> None:
         ),
         (["peleenet", "--ignore", "zzz"], "no rule 'zzz' ('netgen lint --list-rules' names them)"),
         (["peleenet", "--input", "data"], "--input: expected BLOB=N,C,H,W"),
-        (["peleenet", "--format", "csv"], "argument --format: invalid choice: 'csv'"),
+        (["peleenet", "--format", "csv"], "--format: must be one of text, json, got 'csv'"),
         ([], "missing: SRC"),
         (["nonet"], "no network 'nonet'"),
     ],

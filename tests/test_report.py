@@ -159,7 +159,7 @@ def test_what_a_terminal_would_obey_is_escaped(run: Run, tmp_path: Path) -> None
             "--input: expected BLOB=N,C,H,W, as in --input data=1,3,224,224, got 'data=1,x'",
         ),
         (["peleenet", "--input", "dta=1,3,8,8"], "--input: the net has no blob 'dta'; did you mean 'data'?"),
-        (["peleenet", "--phase", "VAL"], "argument --phase: invalid choice: 'VAL' (choose from"),
+        (["peleenet", "--phase", "VAL"], "--phase: must be one of TEST, TRAIN, got 'VAL'"),
         (["nonet"], "no network 'nonet'"),
         (["peleenet", "size=0"], "peleenet: size must be a whole number of 1 or more, got 0"),
     ],

@@ -154,8 +154,8 @@ def test_what_goes_wrong_in_a_py_file_is_a_row(run_sweep: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["peleenet", "size=64"], 2, "missing: -o/--output; 'netgen sweep NET key=... -o FILE --help' tells what it takes"),
-        (["peleenet", "-o", "a.csv"], 2, "missing: key=...; 'netgen sweep NET key=... -o FILE --help' tells what it takes"),
+        (["peleenet", "size=64"], 2, "missing: -o/--output; 'netgen sweep --help' tells what it takes"),
+        (["peleenet", "-o", "a.csv"], 2, "missing: key=...; 'netgen sweep --help' tells what it takes"),
         (["pelenet", "size=64", "-o", "a.csv"], 2, "no network 'pelenet'; did you mean 'peleenet'? ('netgen list' names them all)"),
         (["peleenet", "size=64", "-o", "a.cvs"], 2, "a.cvs: the file must end in .csv, .parquet, .json; did you mean 'csv'?"),
         (["peleenet", "size=64", "-o", "csv"], 2, "csv: the file must end in .csv, .parquet, .json"),

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.files import write_file
@@ -119,20 +119,19 @@ def emit(text: str, output: str | None) -> None:
 
 def parser_for(usage: str, description: str, command: bool = False) -> ArgumentParser:
     """The parser of a command line, whose mistakes are UsageErrors."""
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from argparse import RawDescriptionHelpFormatter
 
-    class Parser(ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            # Argparse calls words that may be left out required, too.
-            what = message.replace(", key=value", "").replace("the following arguments are required: ", "missing: ")
-            raise UsageError(f"{what}; '{self.prog} --help' tells what it takes")
+    from netgen.commands.parser import Parser
 
-    name = f"{PROGRAM} {usage}" if command else PROGRAM
-    shown = f"{name} [options]" if command else f"{PROGRAM} {usage} [options]"
+    name = f"{PROGRAM} {usage.partition(' ')[0]}" if command else PROGRAM
     return Parser(
-        prog=name, usage=shown, description=description, formatter_class=RawDescriptionHelpFormatter,
-        add_help=command, allow_abbrev=False,
-    )  # fmt: skip
+        prog=name,
+        usage=f"{PROGRAM} {usage} [options]",
+        description=description,
+        formatter_class=RawDescriptionHelpFormatter,
+        add_help=command,
+        allow_abbrev=False,
+    )
 
 
 def guarded(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
