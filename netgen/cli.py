@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     if words and words[0] in COMMANDS:
         code: int = import_module(f"netgen.commands.{COMMANDS[words[0]]}").run(words[1:])
         return code

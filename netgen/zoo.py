@@ -129,7 +129,12 @@ def _from_file(path: str, function_name: str) -> Function:
         return cast("Function", function)
     net = values.get("net")
     if isinstance(net, Net):
-        return lambda: net
+
+        def ready() -> Net:
+            return net
+
+        ready.__doc__ = values["__doc__"] or ""
+        return ready
     functions: dict[str, Function] = {
         key: each
         for key, each in values.items()

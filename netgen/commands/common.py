@@ -76,7 +76,8 @@ def named(name: str) -> Callable[..., Any]:
 def add_source(parser: ArgumentParser) -> None:
     """The words that name a network, for ``source``."""
     parser.add_argument("source", metavar="SRC", help="a network's name, a .prototxt, .caffemodel, .cfg or .py file")
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    what = f"parameters of the network, which '{PROGRAM} SRC --help' lists"
+    parser.add_argument("parameters", metavar="key=value", nargs="*", help=what)
 
 
 def add_weights(parser: ArgumentParser) -> None:

@@ -35,19 +35,23 @@ def _first_line(name: str) -> str:
 
 
 def describe(name: str) -> str:
-    """How to write a network: its docstring, and its parameters with their defaults and what they take."""
+    """How to write a network: its docstring (or its module's), its parameters, their defaults and what they take."""
     import inspect
 
     from netgen.arguments import taken
 
     function = guarded(find, name)
-    text = inspect.getdoc(function) or "No description."
-    lines = [f"usage: {PROGRAM} {name} [key=value ...] [options]", "", text, "", "parameters:"]
+    text = inspect.getdoc(function)
+    if text is None:
+        text = inspect.cleandoc(getattr(function, "__globals__", {}).get("__doc__") or "")
+    lines = [f"usage: {PROGRAM} {name} [key=value ...] [options]", "", text or "No description.", ""]
     known = parameters_of(function)
-    if known is None:
-        return "\n".join([*lines, "  any"])
     kinds = guarded(taken, function)
-    return "\n".join([*lines, *(f"  {_default(known[key]):<{_WIDTH}}  {kinds[key]}" for key in known)])
+    shown = {_default(known[key]): kinds[key] for key in known} if known else {}
+    width = max(_WIDTH, *map(len, shown)) if shown else 0
+    what = "parameters:" if shown else f"parameters: {'any' if known is None else 'none'}"
+    rows = [f"  {default:<{width}}  {kind}" for default, kind in shown.items()]
+    return "\n".join([*lines, what, *rows, "", f"'{PROGRAM} --help' lists the options."])
 
 
 def _default(parameter: Any) -> str:

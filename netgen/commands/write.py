@@ -22,14 +22,18 @@ _NOTES = 10
 
 def run(words: list[str]) -> int:
     """Write a network, or tell what one is."""
+    from textwrap import fill
+
     parser = parser_for(
         "NET [key=value ...]",
-        f"Write a network as prototxt. Commands: {', '.join(COMMANDS)}; '{PROGRAM} COMMAND --help' tells more.",
+        fill(f"Write a network as prototxt. Commands: {', '.join(COMMANDS)}; '{PROGRAM} COMMAND --help' tells more."),
     )
     parser.add_argument(
         "net", metavar="NET", help="a network's name, a .prototxt, a Darknet .cfg, a .py file or file.py:function"
     )
-    parser.add_argument("parameters", metavar="key=value", nargs="*", help="parameters of the network")
+    parser.add_argument(
+        "parameters", metavar="key=value", nargs="*", help="its parameters, which 'netgen NET --help' lists"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--templates", metavar="DIR", help="a folder whose templates go before netgen's")
     parser.add_argument(
