@@ -79,7 +79,12 @@ class Analysis:
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """A dict for each layer, of JSON values: ``pandas.DataFrame(analysis.rows())``."""
+        """A dict for each layer, of JSON values: ``pandas.DataFrame(analysis.rows())``.
+
+        Learned, statistics and activations are counts of values, macs of multiply-adds, flops of operations, what ends
+        in bytes (and bytes_read, bytes_written) is bytes in float32, intensity flops a byte, receptive_field and
+        stride height and width in pixels of the input; shapes are those of the tops, weights those of its blobs.
+        """
         for shaped, cost, live in zip(self.layers, self.costs, self.memory.live, strict=True):
             layer = shaped.layer
             sight = self.sights.get(layer.tops[0]) if layer.tops else None
@@ -118,7 +123,7 @@ class Analysis:
         }
 
     def to_csv(self) -> str:
-        """One line for each layer; lists are joined by blanks, shapes by ``x``."""
+        """One line for each layer, of ``rows()`` and in its units; lists are joined by blanks, shapes by ``x``."""
         import csv
         import io
 

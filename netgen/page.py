@@ -93,8 +93,8 @@ def _tiles(analysis: Analysis) -> Iterator[tuple[str, str, str]]:
     yield "layers", f"{totals['layers']:,}", ""
     yield "weights", _short(totals["weights"]), f"{totals['weights']:,} learned, {totals['statistics']:,} statistics"
     yield "weight memory", _mib(totals["weight_bytes"]), f"{totals['weight_bytes']:,} bytes"
-    yield "MACs", _short(totals["macs"]), f"{totals['macs']:,}"
-    yield "FLOPs", _short(totals["flops"]), f"{totals['flops']:,}"
+    yield "MACs", _short(totals["macs"]), f"{totals['macs']:,} multiply-adds"
+    yield "FLOPs", _short(totals["flops"]), f"{totals['flops']:,} operations"
     yield "activations held", _mib(totals["activation_bytes"]), f"{totals['activation_bytes']:,} bytes, as Caffe does"
     yield "peak with reuse", _mib(totals["peak_activation_bytes"]), f"at {printable(peak)}" if peak else ""
     yield (

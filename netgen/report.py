@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from netgen.analysis import Analysis
 
 Table = tuple[Sequence[str], list[list[str]]]
-_COLUMNS = ("layer", "type", "top", "weights", "macs", "flops", "activations", "field", "stride")
-_NUMBERS = frozenset(("weights", "macs", "flops", "activations", "layers", "field", "stride", "share", "bytes/flop"))
+_COLUMNS = ("layer", "type", "top", "weights", "macs", "flops", "activations", "field px", "stride px")
+_WORDS = frozenset(("layer", "type", "top"))
+"""The columns of which no number is shown."""
+_UNITS = (
+    "weights: learned values; macs: multiply-adds of matrix products; flops: single operations; activations: values in "
+    "memory of the layer's own; px: pixels of the input; all of one forward pass"
+)
 _COSTLIEST = 10
 
 
@@ -21,7 +26,7 @@ def text_report(analysis: Analysis, width: int | None = None) -> str:
     """The report as text, its tables cut to ``width`` characters; whole without one."""
     title = f"{printable(analysis.name) or '(no name)'}, phase {analysis.phase}"
     inputs = "".join(f"input {printable(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
-    parts = [f"{title}\n{inputs}", _text(_layers(analysis), width)]
+    parts = [f"{title}\n{inputs}", _text(_layers(analysis), width), f"{_wrapped(_UNITS, width)}\n"]
     if analysis.error:
         return "\n".join([*parts, f"INCOMPLETE: {printable(analysis.error)}\n"])
     if analysis.layers:
@@ -38,10 +43,11 @@ def markdown_report(analysis: Analysis) -> str:
     title = f"# {_escaped(analysis.name or '(no name)')}, phase {analysis.phase}\n"
     inputs = "".join(f"- input {_escaped(name)}: {shape_text(shape)}\n" for name, shape in analysis.inputs.items())
     totals = "".join(f"- {name}: {_escaped(value)}\n" for name, value in _totals(analysis))
+    parts = [title, inputs, _markdown(_layers(analysis)), f"{_UNITS}\n"]
     if analysis.error:
-        return "\n".join([title, inputs, _markdown(_layers(analysis)), f"INCOMPLETE: {_escaped(analysis.error)}\n"])
+        return "\n".join([*parts, f"INCOMPLETE: {_escaped(analysis.error)}\n"])
     return "\n".join([
-        title, inputs, _markdown(_layers(analysis)), "## By type\n", _markdown(_types(analysis)),
+        *parts, "## By type\n", _markdown(_types(analysis)),
         "## The costliest layers\n", _markdown(_costliest(analysis)), "## Totals\n", totals,
     ])  # fmt: skip
 
@@ -54,7 +60,7 @@ def html_table(analysis: Analysis) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     totals = "; ".join(f"{escape(name)}: {escape(printable(value))}" for name, value in _totals(analysis))
-    caption = f"<caption>{escape(printable(analysis.name))}: {totals}</caption>"
+    caption = f"<caption>{escape(printable(analysis.name))}: {totals} ({_UNITS})</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -94,7 +100,7 @@ def _costliest(analysis: Analysis) -> Table:
         ]
         for row in ordered
     ]
-    return ("layer", "type", "macs", "flops", "share"), rows
+    return ("layer", "type", "macs", "flops", "share of flops"), rows
 
 
 def _totals(analysis: Analysis) -> list[tuple[str, str]]:
@@ -141,7 +147,7 @@ def _text(table: Table, width: int | None) -> str:
     widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
     if width is not None:
         _fit(widths, width - 2 * (len(widths) - 1))
-    aligned: list[Callable[[str, int], str]] = [str.rjust if name in _NUMBERS else str.ljust for name in columns]
+    aligned: list[Callable[[str, int], str]] = [str.ljust if name in _WORDS else str.rjust for name in columns]
     lines = []
     for row in [list(columns), *shown]:
         cells = [align(_cut(cell, size), size) for cell, size, align in zip(row, widths, aligned, strict=True)]
@@ -155,13 +161,19 @@ def _fit(widths: list[int], room: int) -> None:
         widths[widths.index(max(widths))] -= 1
 
 
+def _wrapped(text: str, width: int | None) -> str:
+    from textwrap import fill
+
+    return fill(text, width or 120)
+
+
 def _cut(cell: str, size: int) -> str:
     return cell if len(cell) <= size else cell[: size - 1] + "~"
 
 
 def _markdown(table: Table) -> str:
     columns, rows = table
-    rule = [("---:" if name in _NUMBERS else "---") for name in columns]
+    rule = [("---" if name in _WORDS else "---:") for name in columns]
     lines = [list(columns), rule, *([_escaped(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

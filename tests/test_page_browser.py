@@ -235,7 +235,17 @@ def test_table_graph_and_charts_lead_to_each_other(page: Open, peleenet: netgen.
     tab.js("document.querySelector('[data-row=\"41\"] button').click()")
     assert selected(tab) == [41, 41]
     assert in_sight(tab, "[data-layer='41']", ".graph svg")
-    assert "stage1_2/a1/bn" in tab.one("[data-part=details]").text
+    details = tab.one("[data-part=details]").text
+    for said in (
+        "stage1_2/a1/bn",
+        "0 multiply-adds",
+        "100,352 operations",
+        "0 values",
+        "33 values",
+        "pixels of the input",
+    ):
+        assert said in details
+    assert {"field px", "stride px"} <= {each.text for each in tab.all(".layers th")}
     press(tab, "start")
     tab.one("[data-layer='3']").click()
     assert selected(tab) == [3, 3]

@@ -66,8 +66,27 @@ def test_text_has_layers_types_the_costliest_and_totals(run: Run) -> None:
     lines = out.splitlines()
     assert any(line.split()[:4] == ["stem1", "Convolution", "1x32x112x112", "864"] for line in lines)
     assert any(line.split()[:3] == ["Convolution", "113", "2,087,520"] for line in lines)
+    assert lines[3].split() == [
+        "layer", "type", "top", "weights", "macs", "flops", "activations", "field", "px", "stride", "px"
+    ]  # fmt: skip
+    assert "flops  share of flops" in out
     assert "weights            2,802,248 learned, 9,841 statistics" in lines
     assert "macs               507,757,568 multiply-adds of matrix products" in lines
+
+
+def test_every_form_for_people_says_what_its_numbers_count(run: Run) -> None:
+    analysis = analyze(netgen.build("lenet"))
+    for form in (text_report(analysis), markdown_report(analysis), analysis._repr_html_(), text_report(analysis, 60)):
+        said = " ".join(form.split())
+        for words in (
+            "weights: learned values", "macs: multiply-adds of matrix products", "flops: single operations",
+            "activations: values", "px: pixels of the input",
+        ):  # fmt: skip
+            assert words in said
+    said = run("--help")[1]
+    for column in ("learned", "statistics", "macs", "flops", "live_bytes", "bytes_read", "bytes_written", "intensity"):
+        assert column in COLUMNS
+        assert column in said.partition("positional")[0]
 
 
 def test_text_fits_a_terminal_and_is_whole_elsewhere() -> None:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from netgen.analysis import Analysis
     from netgen.builder import Net
 
+_DESCRIPTION = """\
+The shapes and the cost of one phase of a network, of one forward pass.
+
+Weights (csv and json: learned), statistics and activations are counts of values, macs of multiply-adds, flops of single
+operations; live_bytes, bytes_read and bytes_written are bytes in float32, intensity is flops a byte; field (csv and
+json: receptive_field) and stride are pixels of the input. In csv and json, weights are the shapes of a layer's blobs."""
 FORMATS = ("text", "json", "csv", "markdown", "html")
 
 
@@ -23,9 +29,7 @@ def run(words: list[str]) -> int:
     """Print or write the report that the words ask for; exit code 1 where a layer stopped it."""
     from netgen.analysis import CONVENTIONS
 
-    parser = parser_for(
-        "report SRC [key=value ...]", "The shapes and the cost of one phase of a network.", command=True
-    )
+    parser = parser_for("report SRC [key=value ...]", _DESCRIPTION, command=True)
     add_source(parser)
     parser.add_argument(
         "--format",

@@ -3,8 +3,8 @@
 const CHART = { width: 760, height: 150, left: 52, right: 10, top: 18, bottom: 18 };
 
 const SERIES = [
-  { title: "MACs", of: (layer) => layer.macs || 0, text: (value) => countText(value), axis: bigText },
-  { title: "Weights", of: (layer) => layer.learned, text: (value) => countText(value), axis: bigText },
+  { title: "MACs", of: (layer) => layer.macs || 0, text: (value) => `${countText(value)} MACs`, axis: bigText },
+  { title: "Weights", of: (layer) => layer.learned, text: (value) => `${countText(value)} weights`, axis: bigText },
   { title: "Activation memory alive", of: (layer) => layer.live_bytes, text: sizeText, axis: (value) => `${value} MiB`, unit: 2 ** 20, area: true },
 ];
 

@@ -12,9 +12,9 @@ const COLUMNS = [
   })),
   { key: "intensity", title: "flops/byte", number: true, of: (row) => row.intensity,
     text: (row) => (row.intensity === null ? "?" : row.intensity.toFixed(2)) },
-  { key: "field", title: "field", number: true, of: (row) => row.receptive_field && row.receptive_field[0],
+  { key: "field", title: "field px", number: true, of: (row) => row.receptive_field && row.receptive_field[0],
     text: (row) => pairText(row.receptive_field) },
-  { key: "stride", title: "stride", number: true, of: (row) => row.stride && row.stride[0], text: (row) => pairText(row.stride) },
+  { key: "stride", title: "stride px", number: true, of: (row) => row.stride && row.stride[0], text: (row) => pairText(row.stride) },
 ];
 
 class TableView {
