@@ -53,7 +53,7 @@ def report_page(analysis: Analysis, findings: Sequence[Finding]) -> str:
         "page/report.html.j2", [network], [],
         title=f"{name}: shapes and cost", net=name, report=report, findings=found, tiles=list(_tiles(analysis)),
         inputs=[f"{printable(blob)} {shape_text(shape)}" for blob, shape in analysis.inputs.items()],
-        uncounted=printable(", ".join(analysis.uncounted)),
+        uncounted=printable(", ".join(analysis.uncounted)), error=printable(analysis.error),
     )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _tiles(analysis: Analysis) -> Iterator[tuple[str, str, str]]:
     """Name, value and note of each total."""
     totals = analysis.totals()
     peak = analysis.memory.peak_layer
-    yield "layers", f"{totals['layers']:,}", ""
+    yield "layers", f"{totals['layers']:,}", "before the one that is refused" if analysis.error else ""
     yield "weights", _short(totals["weights"]), f"{totals['weights']:,} learned, {totals['statistics']:,} statistics"
     yield "weight memory", _mib(totals["weight_bytes"]), f"{totals['weight_bytes']:,} bytes"
     yield "MACs", _short(totals["macs"]), f"{totals['macs']:,} multiply-adds"
@@ -160,6 +160,8 @@ def _short(number: int) -> str:
 
 
 def _mib(size: int) -> str:
+    if size < 2**20:
+        return f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
     return f"{size / 2**20:.1f} MiB"
 
 

@@ -166,12 +166,30 @@ def test_a_difference_is_written_in_any_form(run: Run, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["different"]
 
 
-def test_refused_networks_make_no_page(run: Run, tmp_path: Path) -> None:
+def test_the_page_of_a_refused_network_says_so_and_shows_the_layers_before(run: Run, tmp_path: Path) -> None:
+    netgen.Net("n").input(1, 3, 8, 8).conv(4, 3, name="c").layer(f"No{HOSTILE}", name="z").relu().save(
+        tmp_path / "n.prototxt"
+    )
+    code, out, err = run("report", "n.prototxt", "-o", "out.html")
+    assert (code, out) == (1, "")
+    assert err.startswith("netgen: layer 'z' (No")
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert [layer["name"] for layer in page.data["networks"][0]["report"]["layers"]] == ["data", "c"]
+    assert "INCOMPLETE: layer 'z' (No</script><script>" in page.text
+    assert ": the type is not known" in page.text.partition("INCOMPLETE")[2]
+    assert "before the one that is refused" in page.text
+    assert "432 bytes" in page.text  # 4 * 3 * 3 * 3 weights
+    assert len(page.scripts) == 4
+    assert run("report", "n.prototxt", "--format", "html")[:2] == (1, text)
+    assert "INCOMPLETE" not in Page(report_page(analyze(netgen.build("lenet")), [])).text
+
+
+def test_the_page_of_a_network_whose_first_layer_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.prototxt").write_text('layer { name: "x" type: "Nobody" top: "x" }', encoding="utf-8")
     code, out, err = run("report", "bad.prototxt", "-o", "out.html")
     assert (code, out) == (1, "")
-    assert "Nobody" in err
-    assert not (tmp_path / "out.html").exists()
+    assert "INCOMPLETE: layer 'x' (Nobody)" in Page((tmp_path / "out.html").read_text(encoding="utf-8")).text
     code, out, err = run("report", "lenet", "-o", "no/such/out.html")
     assert (code, out) == (2, "")
     assert "no/such/out.html: cannot be written: No such file or directory" in err

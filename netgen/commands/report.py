@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 The shapes and the cost of one phase of a network, of one forward pass.
 
-Weights (csv and json: learned), statistics and activations are counts of values, macs of multiply-adds, flops of single
-operations; live_bytes, bytes_read and bytes_written are bytes in float32, intensity is flops a byte; field (csv and
-json: receptive_field) and stride are pixels of the input. In csv and json, weights are the shapes of a layer's blobs."""
+Weights (csv and json: learned), statistics and activations are counts of values, macs of multiply-adds, flops of
+single operations; live_bytes, bytes_read and bytes_written are bytes in float32, intensity is flops a byte; field
+(csv and json: receptive_field) and stride are pixels of the input. In csv and json, weights are shapes of blobs.
+
+Where a layer is refused, text and page show those before it, and say so; the exit code is then 1."""
 FORMATS = ("text", "json", "csv", "markdown", "html")
 
 
@@ -84,15 +86,16 @@ def inputs_of(words: list[str], *nets: Net) -> dict[str, tuple[int, ...]]:
 def _report(options: Namespace) -> int:
     from netgen.analysis import analyze_as_far_as_possible
 
+    form = "" if options.convention else format_of(options, FORMATS)
     net = source(options.source, options.parameters)
     inputs = inputs_of(options.input, net)
     analysis = analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
-    if analysis.error and (options.convention or options.output):
+    # A page is for people, who see what it says at its top; a program may take a table to be whole.
+    if analysis.error and (options.convention or (options.output not in (None, "-") and form != "html")):
         raise NetgenError(analysis.error)
     if options.convention:
         text = "".join(f"{total} {unit}\n" for unit, total in analysis.convention(options.convention).items())
     else:
-        form = format_of(options, FORMATS)
         text = _page(net, inputs, options, analysis) if form == "html" else _formatted(analysis, form, options.output)
     emit(text, options.output)
     if analysis.error:
