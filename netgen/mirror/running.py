@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from netgen.arrays import numbers
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
 from netgen.mirror import Mirror
-from netgen.mirror.binding import listed
-from netgen.mirror.devices import device_named
+from netgen.mirror.misfit import misfit
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
@@ -66,16 +64,7 @@ def run_with_notes(
         raise UsageError(f"inputs must be a dict of arrays by blob name, got {shown(inputs)}")
     arrays = {name: _array(name, value) for name, value in inputs.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
-    mirror = Mirror(net, phase, shapes, stages=stages, level=level)
-    if ignore_missing or mirror.later:
-        mirror.fill()
-    try:
-        notes = mirror.load(weights, ignore_missing=ignore_missing)
-    except NetgenError as error:
-        other = _other_shapes(net, mirror, shapes)
-        if not other or type(error) is not NetgenError:
-            raise
-        raise NetgenError(f"{error}{other}") from None
+    mirror, notes = _loaded(net, phase, shapes, weights, ignore_missing, tuple(stages), level)
     mirror.to(device := device_named(device))
     tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     with torch.no_grad():
@@ -83,21 +72,59 @@ def run_with_notes(
     return {name: value.detach().float().cpu().numpy() for name, value in found.items()}, notes
 
 
-def _other_shapes(net: Graph, mirror: Mirror, shapes: Mapping[str, Shape]) -> str:
-    """Where the inputs have other shapes than the network says, that: weights that do not fit may do so for them."""
+def device_named(name: torch.device | str) -> torch.device:
+    """The device of that name, "auto" for a GPU where there is one; raises UsageError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        state = mirror.states[mirror.phase]
-        own = Mirror(net, state.phase, stages=state.stages, level=state.level).inputs
-    except NetgenError:
-        return ""
-    other = {name: own[name] for name, shape in shapes.items() if name in own and own[name] != shape}
-    if not other:
-        return ""
-    return f" (for inputs of {listed({name: shapes[name] for name in other})}; the network says {listed(other)})"
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise _no_device(name, reason) from None
+    if device.type == "meta":
+        raise _no_device(name, "it holds no values")
+    return device
+
+
+def _no_device(name: object, reason: str) -> UsageError:
+    return UsageError(f"device {shown(str(name))} cannot be used: {reason}; take cpu, or auto for what there is")
+
+
+def _loaded(
+    net: Graph,
+    phase: str,
+    shapes: Mapping[str, Shape],
+    weights: str | os.PathLike[str] | Mapping[str, Any],
+    ignore_missing: bool,
+    stages: tuple[str, ...],
+    level: int,
+) -> tuple[Mirror, list[str]]:
+    """The mirror for inputs of these shapes, with its weights; what they alone stand against is said of them."""
+
+    def loaded(given: Mapping[str, Shape] | None) -> tuple[Mirror, list[str]]:
+        mirror = Mirror(net, phase, given, stages=stages, level=level)
+        if ignore_missing:
+            mirror.fill()
+        return mirror, mirror.load(weights, ignore_missing=ignore_missing)
+
+    try:
+        return loaded(shapes)
+    except NetgenError as error:
+        if type(error) is not NetgenError:
+            raise
+        try:
+            own = loaded(None)[0].inputs
+        except NetgenError:
+            raise error from None
+        raise misfit(error, shapes, own) from None
 
 
 def _array(name: str, value: Any) -> Array:
     try:
-        return np.array(numbers(value, "fiub"), np.float32, order="C")
-    except NetgenError as error:
-        raise UsageError(f"input {name!r}: {error}") from None
+        array = np.asarray(value)
+    except ValueError:
+        raise UsageError(f"input {name!r}: must be an array of numbers, got rows of several lengths") from None
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"input {name!r}: must be an array of numbers, got {shown(array.dtype.name)}")
+    return np.array(array, np.float32, order="C")

@@ -42,7 +42,13 @@ def read_arrays(
     Sizes are checked before room is made, and pickled objects are refused unread. Raises ParseError for a file that
     is none, UsageError when it cannot be read.
     """
-    mapped(name, hdf5=True).close()
+    with mapped(name, hdf5=True) as data:
+        if data[: len(npy.MAGIC_PREFIX)] == npy.MAGIC_PREFIX:
+            made = f"{os.path.splitext(name)[0]}.npz"
+            raise ParseError(
+                name, 0, 0, "this is an .npy, an array without a name; "
+                f"numpy.savez({made!r}, NAME=numpy.load({name!r})) gives it one"
+            )  # fmt: skip
     weights: dict[str, Array] = {}
     place = ""
     try:
@@ -65,6 +71,18 @@ def read_arrays(
     except _DAMAGE as error:
         raise ParseError(name, 0, 0, f"{place}this is no whole .npz file: {error}") from None
     return weights
+
+
+def read_array(name: str) -> Array:
+    """The array in an ``.npy``, as float32; raises what ``read_arrays`` does."""
+    mapped(name, hdf5=True).close()
+    try:
+        with open(name, "rb") as file:
+            return array_of(name, _array(file, name, Room(os.path.getsize(name), None)))
+    except NetgenError as error:
+        raise ParseError(name, 0, 0, str(error)) from None
+    except _DAMAGE as error:
+        raise ParseError(name, 0, 0, f"this is no whole .npy file: {error}") from None
 
 
 class Room:
