@@ -181,12 +181,32 @@ def test_parquet_without_pyarrow(run_sweep: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def test_how_far_it_is(run_sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
     monkeypatch.setattr(progress, "_SECONDS", 0.0)
-    _, err = run_sweep("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
-    assert [line.partition(",")[0] for line in err.splitlines()] == ["1 of 2 variants", "2 of 2 variants"]
-    assert err.endswith(" a second\n")
-    pytest.importorskip("tqdm")
+    assert run_sweep(*words) == (0, "")  # nobody looks on
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    _, err = run_sweep("peleenet", "size=64,96", "layers=1", "bottleneck_widths=1", "-o", "a.csv")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "tqdm", None)
+        _, err = run_sweep(*words)
+    assert [line.partition(",")[0] for line in err.splitlines()] == ["1 of 2 variants", "2 of 2 variants"]
+    assert err.endswith(" a second, 0 seconds to go\n")
+    pytest.importorskip("tqdm")
+    _, err = run_sweep(*words)
     assert "100%" in err
     assert "2/2" in err
+
+
+def test_how_long_it_takes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: clock[0])
+    said: list[str] = []
+    with progress.progress(said.append, 1_000, 2_001_000) as show:
+        assert said == ["2,000,000 variants"]
+        for clock[0], done in ((4.0, 1_040), (5.0, 1_100), (20.0, 1_500), (200.0, 2_000)):
+            show(done)
+    assert said == ["2,000,000 variants", "20 of 1,999,900 variants a second: this takes 28 hours"]
+    said.clear()
+    with progress.progress(said.append, 0, 1_000) as show:
+        for clock[0], done in ((206.0, 100), (260.0, 1_000)):
+            show(done)
+    assert said == []

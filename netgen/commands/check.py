@@ -29,13 +29,15 @@ def run(words: list[str]) -> int:
     net = source(options.source, options.parameters)
     inputs = inputs_of(options.input, net)
     needed("torch", "torch", "netgen check")
+    from netgen.analysis import analyze_as_far_as_possible
+    from netgen.commands.effort import tell_effort
     from netgen.mirror.checking import check
     from netgen.mirror.devices import device_named
 
-    found = check(
-        net, options.phase, inputs, device=device_named(options.device), per_layer=options.per_layer,
-        stages=options.stage, level=options.level,
-    )  # fmt: skip
+    device = device_named(options.device)
+    state = {"stages": options.stage, "level": options.level}
+    tell_effort(analyze_as_far_as_possible(net, options.phase, inputs, **state), device.type, every_blob=False)
+    found = check(net, options.phase, inputs, device=device, per_layer=options.per_layer, **state)
     emit("".join(f"{line}\n" for line in _lines(found)), None)
     return 1 if found.differences else 0
 

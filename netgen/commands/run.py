@@ -9,7 +9,7 @@ from netgen.commands.report import add_state_options
 from netgen.errors import UsageError, needed
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
     from netgen.builder import Net
     from netgen.layers.base import Array
@@ -17,6 +17,39 @@ if TYPE_CHECKING:
 
 def run(words: list[str]) -> int:
     """Run one phase of a network over the arrays of a file and write its blobs to another."""
+    options = _parser().parse_intermixed_args(words)
+    if not options.output.endswith(".npz"):
+        raise UsageError(f"-o: the file must be an .npz, got {options.output!r}")
+    net = source(options.source, options.parameters)
+    needed("torch", "torch", "netgen run")
+    import numpy as np
+
+    from netgen.analysis import analyze_as_far_as_possible
+    from netgen.commands.effort import tell_effort
+    from netgen.mirror.running import device_named, run_with_notes
+    from netgen.weightfiles.npz import write
+
+    arrays = _arrays(options, net)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            say(f"note: {options.input}: {name!r} holds values that are not finite")
+    blobs = options.blobs if options.blobs == "all" else options.blobs.split(",")
+    device = device_named(options.device)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    cost = analyze_as_far_as_possible(net, options.phase, shapes, stages=options.stage, level=options.level)
+    tell_effort(cost, device.type, every_blob=blobs == "all")
+    found, notes = run_with_notes(
+        net, arrays, weights_for(options.source, options.weights), blobs, options.phase,
+        device=device, ignore_missing=options.ignore_missing, stages=options.stage,
+        level=options.level,
+    )  # fmt: skip
+    for note in notes:
+        say(f"note: {options.weights}: {note}")
+    write(found, options.output)
+    return 0
+
+
+def _parser() -> ArgumentParser:
     description = (
         "Run a network in PyTorch with Caffe's numbers: what the dumps of other programs are compared with\n"
         "('netgen compare'). IN.npz holds an array for each input, by blob name; of a single input IN may be an .npy.\n"
@@ -33,30 +66,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, auto")
     parser.add_argument("--ignore-missing", action="store_true", help="pass over layers that only the net or W has")
     add_state_options(parser, inputs=False)
-    options = parser.parse_intermixed_args(words)
-    if not options.output.endswith(".npz"):
-        raise UsageError(f"-o: the file must be an .npz, got {options.output!r}")
-    net = source(options.source, options.parameters)
-    needed("torch", "torch", "netgen run")
-    import numpy as np
-
-    from netgen.mirror.running import device_named, run_with_notes
-    from netgen.weightfiles.npz import write
-
-    arrays = _arrays(options, net)
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            say(f"note: {options.input}: {name!r} holds values that are not finite")
-    blobs = options.blobs if options.blobs == "all" else options.blobs.split(",")
-    found, notes = run_with_notes(
-        net, arrays, weights_for(options.source, options.weights), blobs, options.phase,
-        device=device_named(options.device), ignore_missing=options.ignore_missing, stages=options.stage,
-        level=options.level,
-    )  # fmt: skip
-    for note in notes:
-        say(f"note: {options.weights}: {note}")
-    write(found, options.output)
-    return 0
+    return parser
 
 
 def _arrays(options: Namespace, net: Net) -> dict[str, Array]:
