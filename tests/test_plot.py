@@ -118,6 +118,29 @@ def test_a_logarithmic_axis_leaves_out_what_it_cannot_show(capsys: Any) -> None:
     assert "1 have no number to show here and are left out" in text
 
 
+def test_a_front_of_one_place_gives_way_to_one_that_tells_more(capsys: Any) -> None:
+    table((1, 10, 10, ""), (2, 20, 30, ""), (3, 30, 20, ""), (4, 30, 40, ""))
+    assert said(capsys, "s.csv", "-o", "s.html") == ""
+    text, svg = page()
+    assert (
+        "4 variants, 3 of them on the Pareto front of macs,max:weights (that of macs,weights is one place alone)."
+        in text
+    )
+    assert [each[3].split()[1] for each in circles(svg) if each[2]] == ["1", "2", "4"]
+    assert svg.find("polyline") is not None
+    note = "one place is best in all of macs,weights; --pareto takes others, max:NAME to be large"
+    assert said(capsys, "s.csv", "-o", "s.html", "--pareto", "macs,weights") == f"note: {note}\n"
+    assert "4 variants, 1 of them on the Pareto front of macs,weights." in page()[0]
+    table((1, 10, 40, ""), (2, 20, 30, ""))
+    assert said(capsys, "s.csv", "-o", "s.html") == ""
+    assert "2 of them on the Pareto front of macs,weights." in page()[0]
+    table((1, 10, 40, ""), (2, 20, 40, ""))  # best in both ways
+    assert said(capsys, "s.csv", "-o", "s.html") == f"note: {note}\n"
+    table((1, 10, 40, ""), (2, 10, 40, ""))
+    assert said(capsys, "s.csv", "-o", "s.html") == ""
+    assert "2 of them on the Pareto front of macs,weights." in page()[0]
+
+
 def test_many_points_are_thinned_and_the_front_is_whole() -> None:
     table(*((i, 1000 + i, 1000 + i, "") for i in range(3 * MOST + 1)), (0, 1, 9999, ""))
     shown = plot(read_sweep("s.csv"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.commands.common import parser_for
+from netgen.commands.common import parser_for, say
 from netgen.errors import UsageError, did_you_mean
 from netgen.files import write_file
 
@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
         "--pareto",
         default="",
         metavar="NAMES",
-        help="as of 'netgen sweep': what is to be small, or max:NAME (default X,Y)",
+        help="as of 'netgen sweep': what is to be small, or max:NAME (default X,Y; where that is one place, X,max:Y)",
     )
     options = parser.parse_args(words)
     form = options.output.rpartition(".")[2].lower() if "." in options.output else ""
@@ -38,5 +38,7 @@ def run(words: list[str]) -> int:
     from netgen.plotting.points import plot, read_sweep
 
     shown = plot(read_sweep(options.sweep), options.x, options.y, options.color, options.log, options.pareto)
+    if shown.alone:
+        say(f"note: one place is best in all of {shown.front}; --pareto takes others, max:NAME to be large")
     write_file(options.output, html(shown) if form == "html" else png(shown, options.output))
     return 0

@@ -55,6 +55,10 @@ class Plot(NamedTuple):
     key: tuple[tuple[str, float], ...]
     line: bool
     """Whether the front is one of the two columns alone, so that a line can join it."""
+    alone: bool
+    """Whether the front is one place, and there are others."""
+    front: str
+    """What is to be small, and with ``max:`` large."""
 
 
 def read_sweep(path: str) -> Sweep:
@@ -86,8 +90,9 @@ def plot(sweep: Sweep, x: str = "macs", y: str = "weights", color: str = "", log
     """The variants by two of a sweep's columns, and which of them no other betters.
 
     ``color`` is a column too, by default the first parameter; ``log`` names the axes with a logarithmic scale: "x",
-    "y" or "xy". ``front`` is as ``netgen sweep --pareto`` takes it, by default both columns small. Rows without a
-    number in the two are left out, and the caption counts them. Raises UsageError for a column that is not there, or
+    "y" or "xy". ``front`` is as ``netgen sweep --pareto`` takes it, by default both columns small; where one place is
+    then best of all, x small and y large, which the caption says. Rows without a number in the two are left out, and
+    the caption counts them. Raises UsageError for a column that is not there, or
     not of numbers, and where nothing is left to show.
     """
     color = color or next(iter(sweep.parameters), "")
@@ -103,8 +108,7 @@ def plot(sweep: Sweep, x: str = "macs", y: str = "weights", color: str = "", log
     ]
     if not usable:
         raise UsageError(f"{sweep.path}: no row has numbers to show in {x!r} and {y!r}")
-    front = front or f"{x},{y}"
-    members = _front(sweep, [row for row, _, _ in usable], front)
+    front, members, alone = _chosen(sweep, usable, x, y, front)
     shades, key = _shades([row[color] for row, _, _ in usable]) if color else ({}, ())
     shown = _thinned(len(usable), members)
     names = tuple(dict.fromkeys((*sweep.parameters, x, y)))
@@ -121,7 +125,7 @@ def plot(sweep: Sweep, x: str = "macs", y: str = "weights", color: str = "", log
     ]
     return Plot(
         f"{y} by {x}",
-        _caption(sweep, len(usable), len(points), len(members), front),
+        _caption(sweep, len(usable), len(points), len(members), front + alone),
         names,
         axis(x, [a for _, a, _ in usable], "x" in log),
         axis(y, [b for _, _, b in usable], "y" in log),
@@ -129,7 +133,30 @@ def plot(sweep: Sweep, x: str = "macs", y: str = "weights", color: str = "", log
         color,
         key,
         {word.rpartition(":")[2].strip() for word in front.split(",")} == {x, y},
+        len({(point.x, point.y) for point in points if point.front})
+        == 1
+        < len({(point.x, point.y) for point in points}),
+        front,
     )
+
+
+def _chosen(
+    sweep: Sweep, usable: Sequence[tuple[Mapping[str, str], float, float]], x: str, y: str, front: str
+) -> tuple[str, set[int], str]:
+    """The front that is asked for, or one that tells something; the variants on it; and why it is not the usual one.
+
+    What grows in one count mostly grows in the other: then the least variant is the whole front of both.
+    """
+    rows = [row for row, _, _ in usable]
+    usual = front or f"{x},{y}"
+    members = _front(sweep, rows, usual)
+    if front or x == y or len({usable[i][1:] for i in members}) > 1:
+        return usual, members, ""
+    other = f"{x},max:{y}"
+    more = _front(sweep, rows, other)
+    if len({usable[i][1:] for i in more}) < 2:
+        return usual, members, ""
+    return other, more, f" (that of {usual} is one place alone)"
 
 
 def _pair(sweep: Sweep, row: Mapping[str, str], x: str, y: str) -> tuple[float | None, float | None]:
