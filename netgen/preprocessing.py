@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from netgen.caffemodel import load_mean
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
+from netgen.graph import EMPTY
 from netgen.images import resized, to_array
 from netgen.layers.base import defaults, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from netgen.graph import Graph, Layer
     from netgen.layers.base import Array, Shape
@@ -29,6 +30,10 @@ class Preprocessing(NamedTuple):
     scale: float = 1.0
     order: str = "BGR"
     layer: str = ""
+    size: tuple[int, int] | None = None
+    """Height and width that images are scaled to before the middle is taken, where the layer says so."""
+    crop: int = 0
+    """Its crop_size."""
 
     def __str__(self) -> str:
         mean = self.mean if isinstance(self.mean, str) else ",".join(f"{each:g}" for each in self.mean)
@@ -40,14 +45,31 @@ def of_network(net: Graph, state: State) -> Preprocessing:
 
     Where there is none, as in deploy files, pixels are as they are.
     """
-    layers = sorted((each for each in net.layers if "transform_param" in each.params), key=lambda it: not state.has(it))
-    return _of_layer(layers[0]) if layers else Preprocessing()
+    layers = sorted((each for each in net.layers if transforms(each)), key=lambda it: not state.has(it))
+    return of_layer(layers[0]) if layers else Preprocessing()
 
 
-def _of_layer(layer: Layer) -> Preprocessing:
+def transforms(layer: Layer) -> bool:
+    """Whether a layer says how its images are transformed."""
+    return "transform_param" in layer.params
+
+
+def of_layer(layer: Layer) -> Preprocessing:
+    """What the ``transform_param`` of a layer says."""
     fields = {**defaults("transform_param"), **layer.params["transform_param"]}
     mean = fields.get("mean_file") or tuple(fields.get("mean_value", ())) or (0.0,)
-    return Preprocessing(mean, fields["scale"], "BGR", layer.name)
+    return Preprocessing(mean, fields["scale"], "BGR", layer.name, _size(layer, fields), fields["crop_size"])
+
+
+def _size(layer: Layer, fields: Mapping[str, Any]) -> tuple[int, int] | None:
+    """What the layer scales all images to: by ImageData's new_height and new_width, or the SSD fork's resize_param."""
+    resizes = fields.get("resize_param", ())
+    if len(resizes) == 1 and resizes[0].get("resize_mode", "WARP") == "WARP":
+        sizes = resizes[0].get("height", 0), resizes[0].get("width", 0)
+    else:
+        own = layer.params.get("image_data_param", EMPTY)
+        sizes = own.get("new_height", 0), own.get("new_width", 0)
+    return sizes if all(sizes) else None
 
 
 def given_mean(word: str) -> tuple[float, ...] | str:

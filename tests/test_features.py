@@ -127,6 +127,26 @@ def test_preprocessing_is_what_transform_param_says(capsys: Any) -> None:
     assert "mean 1, scale 2, RGB\n" in said(capsys, *common, "--mean", "1", "--scale", "2", "--order", "rgb")
 
 
+def test_the_middle_is_taken_of_what_the_data_layer_scales_to(capsys: Any) -> None:
+    pixels = photo(12, 10)
+    text = (
+        'layer {{ name: "d" type: "ImageData" top: "data" top: "label" transform_param {{ crop_size: 6 mean_value: 1 '
+        'mean_value: 2 mean_value: 3 }} image_data_param {{ source: "x" batch_size: 1 {} }} }}'
+    )
+    netgen.save_weights({}, "w.npz")
+    words = ["t.prototxt", "--weights", "w.npz", "--image", "in.png", "--blob", "data", "-o", "o.png", "--zoom", "1"]
+    Path("t.prototxt").write_text(text.format("new_height: 12 new_width: 10"))
+    scaled = "note: layer 'd' scales images to 12x10, of which the middle is taken\n"
+    assert said(capsys, *words).startswith(scaled)
+    middle = pixels[3:9, 2:8, ::-1].transpose(2, 0, 1).astype(np.float32)
+    np.testing.assert_array_equal(seen("o.png"), grid(middle, 2, 1))
+    assert scaled not in said(capsys, *words, "--size", "6,6")
+    Path("t.prototxt").write_text(text.format(""))
+    assert said(capsys, *words).startswith(
+        "note: layer 'd' takes the middle 6x6 of images; this one is scaled to the input (--size H,W: to that before)\n"
+    )
+
+
 def test_a_mean_file_is_subtracted_from_its_middle(capsys: Any) -> None:
     pixels = photo(8, 8)
     small()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import add_source, add_weights, emit, parser_for, say
-from netgen.commands.headed import add_anchors, headed, numbers
-from netgen.errors import needed
+from netgen.commands.common import add_source, add_weights, emit, named, parser_for, say, source
+from netgen.errors import UsageError, needed
+from netgen.loading import is_file, is_python
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netgen.builder import Net
     from netgen.mirror.detecting import Detections, Detector
+
+_CAFFE = (".caffemodel", ".npz", ".h5", ".pt", ".pth")
+"""How weights files end that are not Darknet's."""
 
 
 def run(words: list[str]) -> int:
@@ -32,7 +36,7 @@ def run(words: list[str]) -> int:
     found = detector(pixels)
     if options.output:
         save_picture(draw(pixels, found, names), options.output)
-    emit(_listed(detector, found, names), None)
+    emit(_listed(detector, found, names, options), None)
     return 0
 
 
@@ -41,7 +45,8 @@ def _parser() -> Any:
         "Find boxes in a picture with YOLO or SSD, in PyTorch, and list them: classes and scores, then x and y of the\n"
         "centre, width and height as fractions of the picture. SRC is a network's name (yolov3), a .cfg, or a file\n"
         "that ends on a layer such as DetectionOutput; for other files of YOLO give --anchors. How the picture is\n"
-        "prepared is what the network's family was trained with, unless you say otherwise, and is told first."
+        "prepared is what the network's transform_param says, or what its family was trained with, unless you say\n"
+        "otherwise, and is told first."
     )
     parser = parser_for("detect SRC [key=value ...]", description, command=True)
     add_source(parser)
@@ -50,8 +55,11 @@ def _parser() -> Any:
     parser.add_argument("-o", "--output", metavar="OUT.png", help="the picture to draw the boxes on")
     parser.add_argument("--names", metavar="FILE", help="the names of the classes, one in each line")
     parser.add_argument("--thresh", type=float, default=0.5, metavar="T", help="the least score (default 0.5)")
-    parser.add_argument("--nms", type=float, default=0.45, metavar="T", help="the most overlap (default 0.45)")
-    add_anchors(parser)
+    parser.add_argument(
+        "--nms", type=float, metavar="T", help="the most overlap (default 0.45; SSD's layer says its own)"
+    )
+    parser.add_argument("--anchors", metavar="W,H,W,H", help="the anchors of YOLO's outputs, the smallest first")
+    parser.add_argument("--region", action="store_true", help="the anchors are in cells, and the output is YOLOv2's")
     parser.add_argument("--fork", action="store_true", help="as AlexeyAB's Darknet does it")
     parser.add_argument("--mean", metavar="A,B,C", help="what is subtracted of values up to 255, in the net's order")
     parser.add_argument("--scale", type=float, metavar="S", help="what is multiplied with after that")
@@ -67,23 +75,92 @@ def _detector(options: Any) -> Detector:
     from netgen.detection.preparation import mean_of
     from netgen.mirror.detecting import Detector
 
-    net, weights, heads, _ = headed(options)
-    mean = mean_of(numbers("--mean", options.mean)) if options.mean else None
+    net, weights, heads = _network(options)
+    mean = mean_of(_numbers("--mean", options.mean)) if options.mean else None
     given = {"mean": mean, "scale": options.scale, "order": options.order, "resize": options.resize}
+    nms = {} if options.nms is None else {"nms": options.nms}
     detector = Detector(
-        net, weights, heads=heads, thresh=options.thresh, nms=options.nms, preparation=given, fork=options.fork,
-        device=options.device, ignore_missing=options.ignore_missing,
+        net, weights, heads=heads, thresh=options.thresh, preparation=given, fork=options.fork,
+        device=options.device, ignore_missing=options.ignore_missing, **nms,
     )  # fmt: skip
     for note in detector.notes:
         say(f"note: {options.weights}: {note}")
+    if detector.rows:
+        _note_limits(detector, options)
     return detector
 
 
-def _listed(detector: Detector, found: Detections, names: Sequence[str]) -> str:
+def _note_limits(detector: Detector, options: Any) -> None:
+    """Tell of options that change nothing, as a layer of the network chooses the boxes."""
+    from netgen.detection.heads import least_of
+
+    assert detector.rows is not None
+    layer, least = least_of(detector.net, detector.rows[0])
+    if least is not None and options.thresh < least:
+        say(
+            f"note: {layer}: its confidence_threshold is {least:g}, below which --thresh {options.thresh:g} finds no "
+            "boxes; lower it in the network's file"
+        )
+    if options.nms is not None:
+        say(f"note: {layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it there")
+
+
+def _network(options: Any) -> tuple[Net, Any, Sequence[Any]]:
+    """The network, its weights and the heads that it is read by."""
+    from netgen.detection.heads import anchors_of, heads_with, is_region, rows_of
+
+    if options.source.endswith(".cfg"):
+        return _darknet(options)
+    if options.region and not options.anchors:
+        raise UsageError("--region: this tells what --anchors are; give them")
+    net = source(options.source, options.parameters)
+    anchors: Sequence[float] | None = None
+    region = options.region
+    if options.anchors:
+        anchors = _numbers("--anchors", options.anchors)
+    elif not (is_file(options.source) or is_python(options.source)) and rows_of(net) is None:
+        from netgen.arguments import arguments
+
+        function = named(options.source)
+        values = arguments(options.source, function, options.parameters) if options.parameters else {}
+        anchors, region = anchors_of(function, values), is_region(options.source)
+    return net, options.weights, heads_with(net, anchors, region=region) if anchors else ()
+
+
+def _darknet(options: Any) -> tuple[Net, Any, Sequence[Any]]:
+    from netgen.darknet import load_darknet
+
+    for name in ("anchors", "parameters"):
+        if getattr(options, name):
+            raise UsageError(f"{options.source}: a cfg says its anchors and takes no parameters; leave {name} out")
+    caffe = options.weights.endswith(_CAFFE)
+    made = load_darknet(options.source, None if caffe else options.weights)
+    for note in made.notes:
+        say(f"note: {note}")
+    return made.net, options.weights if caffe else made.weights, made.heads
+
+
+def _numbers(option: str, words: str) -> list[float]:
+    try:
+        return [float(word) for word in words.split(",")]
+    except ValueError:
+        raise UsageError(f"{option}: must be numbers with commas between, got {words!r}") from None
+
+
+def _source(detector: Detector, options: Any) -> str:
+    """Which layer says how pictures are prepared, where one does and is heard."""
+    from netgen.detection.preparation import told_by
+
+    layer = told_by(detector.net)
+    asked = options.mean is not None and options.scale is not None
+    return "" if layer is None or asked else f", as layer {layer.name!r} says"
+
+
+def _listed(detector: Detector, found: Detections, names: Sequence[str], options: Any) -> str:
     from netgen.detection.drawing import described
 
     height, width = detector.size
-    lines = [f"prepared: {detector.prepares()}, {width} x {height}"]
+    lines = [f"prepared: {detector.prepares()}, {width} x {height}{_source(detector, options)}"]
     for row, (x, y, w, h) in enumerate(found.boxes.tolist()):
         lines.append(f"{described(found, row, names)}: {x:.4f} {y:.4f} {w:.4f} {h:.4f}")
     lines.append(f"{len(found)} box{'' if len(found) == 1 else 'es'}")

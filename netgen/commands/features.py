@@ -14,17 +14,19 @@ from netgen.files import cannot_write
 from netgen.layers.base import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from netgen.builder import Net
     from netgen.layers.base import Array
+    from netgen.preprocessing import Preprocessing
 
 _DESCRIPTION = """\
 Run a network in PyTorch on an image and lay the channels of its blobs out as pictures, or the filters of a layer.
 
 With one --blob or --weights-of, OUT is a .png; with several, or with --all, a folder. A blob holds what the last layer
-in place leaves in it. The image is scaled to the input's size; mean and scale are by default as transform_param of the
-file says, else 0 and 1, and channels are BGR."""
+in place leaves in it. The image is scaled to the input's size, or, where the file's data layer or --size says another,
+to that, and its middle taken; mean and scale are as transform_param of the file says, else 0 and 1, and channels are
+BGR."""
 
 
 def run(words: list[str]) -> int:
@@ -97,12 +99,12 @@ def _blobs(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
     from netgen.preprocessing import image_input, prepared
 
     how = _preprocessing(options, net)
-    size = _size(options.size)
     image = read_image(options.image)
     inputs = inputs_of(options.input, net)
     shapes = Mirror(net, options.phase, inputs, stages=options.stage, level=options.level).inputs
     name = image_input(shapes)
     shape = (1, *shapes[name][1:]) if len(shapes) == 1 else shapes[name]
+    size = _scaled(options, how, shape)
     arrays = {name: prepared(image, shape, how, size), **_zeros(shapes, name)}
     say(f"note: input {name!r}: {text(shape)}, {how}" + (f", as layer {how.layer!r} says" if how.layer else ""))
     found, notes = run_with_notes(
@@ -113,6 +115,22 @@ def _blobs(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
     for note in notes:
         say(f"note: {options.weights}: {note}")
     return [(each, lambda blob=blob: blob_picture(blob, *_looks(options))) for each, blob in found.items()]
+
+
+def _scaled(options: Namespace, how: Preprocessing, shape: Sequence[int]) -> tuple[int, int] | None:
+    """What the image is scaled to before its middle is taken; None for the input's own size."""
+    size = _size(options.size)
+    if size is not None:
+        return size
+    where = f"note: layer {how.layer!r}"
+    if how.size is not None and how.size[0] >= shape[2] and how.size[1] >= shape[3]:
+        if how.size != tuple(shape[2:]):
+            say(f"{where} scales images to {text(how.size)}, of which the middle is taken")
+        return how.size
+    if how.crop and how.size is None:
+        crop = text((how.crop, how.crop))
+        say(f"{where} takes the middle {crop} of images; this one is scaled to the input (--size H,W: to that before)")
+    return None
 
 
 def _zeros(shapes: dict[str, Any], image: str) -> dict[str, Array]:

@@ -15,7 +15,7 @@ from netgen.shapes import walk_layers
 from netgen.wiring import State
 
 if TYPE_CHECKING:
-    from netgen.graph import Graph
+    from netgen.graph import Graph, Layer
     from netgen.layers.base import Shape
 
 
@@ -127,6 +127,12 @@ def rows_of(net: Graph) -> tuple[str, int, int] | None:
         told = ", ".join(repr(row[0]) for row in found)
         raise NetgenError(f"net {net.name!r}: one layer must give boxes, got those of {told}; keep one of them")
     return found[0] if found else None
+
+
+def least_of(net: Graph, blob: str) -> tuple[Layer, float | None]:
+    """The layer that gives rows of boxes in a blob, and its confidence_threshold: no box has a lower score."""
+    (found,) = (each for each in walk_layers(net, State("TEST", 0, ())) if blob in each.layer.tops)
+    return found.layer, found.kind.fields.get("confidence_threshold")
 
 
 def outputs_of(net: Graph) -> dict[str, Shape]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from netgen.detection.images import Pixels, Planes, darknet_resize, fitted, opencv_resize
 from netgen.errors import UsageError, did_you_mean
+from netgen.preprocessing import of_layer, transforms
 
 if TYPE_CHECKING:
     from netgen.darknet import Head
-    from netgen.graph import Graph
+    from netgen.graph import Graph, Layer
 
 Triple = tuple[float, float, float]
 
@@ -98,10 +99,10 @@ FAMILIES: dict[str, Preparation] = {
 def chosen(
     net: Graph, heads: Sequence[Head], given: Preparation | Mapping[str, Any] | None, *, fork: bool = False
 ) -> Preparation | None:
-    """What prepares pictures for a network: what is ``given``, or its family's with what is given of it.
+    """What prepares pictures for a network: what is ``given``, else what its transform_param says, else its family's.
 
-    The family is Darknet for a network with heads, else told by the name. None where it is not known, and no mean is
-    given.
+    The family is Darknet for a network with heads, else told by the name. None where it is not known, no mean is given
+    and the network has no transform_param. Raises UsageError for a mean file, which is for pictures of one size.
     """
     if isinstance(given, Preparation):
         return given
@@ -115,9 +116,33 @@ def chosen(
     family = next((each for start, each in FAMILIES.items() if net.name.startswith(start)), None)
     if heads:
         family = FORK if fork or any(each.type == "detection" for each in heads) else DARKNET
+    changes = {**_transform(net, changes), **changes}
     if family is None and "mean" not in changes:
         return None
     return replace(family or Preparation(), **changes)
+
+
+def told_by(net: Graph) -> Layer | None:
+    """The layer whose transform_param says how pictures are prepared."""
+    return next((layer for layer in net.layers if transforms(layer)), None)
+
+
+def _transform(net: Graph, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network's own transform_param says of what is not among the changes (data_transformer.cpp)."""
+    layer = told_by(net)
+    if layer is None:
+        return {}
+    how = of_layer(layer)
+    found: dict[str, Any] = {"scale": how.scale, "order": "bgr"}
+    if "mean" not in changes:
+        if isinstance(how.mean, str):
+            raise UsageError(f"{layer}: its mean is the file {how.mean!r}; give mean as numbers, such as 104,117,123")
+        found["mean"] = mean_of(how.mean)
+    for resize in layer.params["transform_param"].get("resize_param", ())[:1]:
+        pads = resize.get("pad_value", ())
+        kept = resize.get("resize_mode") == "FIT_LARGE_SIZE_AND_PAD"
+        found |= {"resize": "letterbox", "pad": pads[0] if pads else 0.0} if kept else {"resize": "warp"}
+    return found
 
 
 def unknown_preparation(net: Graph) -> UsageError:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from netgen.darknet import Darknet
+from netgen.detection.deploying import deployed
 from netgen.detection.heads import no_heads, rows_of
 from netgen.detection.images import Planes, fitted, read_pixels
 from netgen.detection.preparation import Preparation, chosen, unknown_preparation
@@ -76,9 +77,11 @@ class Detector:
     or arrays as ``netgen.run`` takes them. Boxes come from a layer that gives rows (DetectionOutput,
     YoloDetectionOutput, Yolov3DetectionOutput), or are decoded and suppressed as Darknet does it, by ``heads``
     (``netgen.heads`` of a network of netgen's). ``thresh`` is the score above which a class counts, ``nms`` the overlap
-    above which a box is suppressed; rows come suppressed. ``preparation`` is a Preparation, or a dict of what to change
-    in that which the network's family was trained with. ``fork`` goes by AlexeyAB's Darknet, which warps pictures and
-    reads region heads otherwise (``decode_heads``). The phase is TEST. Raises NetgenError for a network that gives no
+    above which a box is suppressed; rows come suppressed, and above their layer's confidence_threshold.
+    ``preparation`` is a Preparation, or a dict of what to change in that which the network's transform_param says, or
+    else its family was trained with. ``fork`` goes by AlexeyAB's Darknet, which warps pictures and reads region heads
+    otherwise (``decode_heads``). The phase is TEST; a data layer is taken for an input of one picture, and what
+    evaluates boxes is left out. Raises NetgenError for a network that gives no
     boxes and weights that do not fit, UsageError for options that are none.
     """
 
@@ -103,6 +106,7 @@ class Detector:
         for name, value in (("thresh", thresh), ("nms", nms)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} must lie from 0 to 1, got {value:g}")
+        net = net if heads else deployed(net)
         self.net, self.heads, self.thresh, self.nms, self.fork = net, tuple(heads), thresh, nms, fork
         self.rows = None if self.heads else rows_of(net)
         if not self.heads and self.rows is None:
