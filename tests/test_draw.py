@@ -74,7 +74,7 @@ def test_what_follows_a_layer_without_weights_keeps_its_box() -> None:
         ("peleenet", [3, 4, 8, 6]),  # its dense layers, paper table 1
         ("darknet53", [2, 8, 8, 4]),  # its residual blocks, YOLOv3 paper table 1, but for the first group's single one
         ("resnet50", [2, 3, 5, 2]),  # 3, 4, 6, 3 of which the first has a projection
-        ("densenet121", [5, 11, 23, 15]),  # 6, 12, 24, 16 of which the last has the next BatchNorm in place
+        ("densenet121", [6, 12, 24, 16]),  # its dense layers, paper table 1
     ],
 )
 def test_repeated_blocks_are_those_of_the_papers(name: str, times: list[int]) -> None:
@@ -86,6 +86,34 @@ def test_a_folded_block_reads_what_is_before_it_and_gives_what_its_last_copy_giv
     assert ("stage3_1", "stage3", (1, 512, 14, 14)) in arrows(shown)
     assert not any(shown.boxes[arrow.target].name.startswith("stage3_2") for arrow in shown.arrows)
     assert {arrow.source for arrow in shown.arrows}.isdisjoint(shown.hidden())
+
+
+def test_what_works_in_place_behind_the_last_block_is_drawn_behind_the_run() -> None:
+    shown = picture(netgen.build("densenet121", layers=(3, 2)), fold="blocks")
+    first, last = (shown.boxes[place].name for place in (shown.runs[0].start, shown.runs[0].stop - 1))
+    assert (len(shown.runs), shown.runs[0].times, first, last) == (1, 3, "conv2_1/x1/bn", "concat_2_3")
+    assert boxes(shown)["concat_2_3"] == ["Concat"]
+    assert boxes(shown)["conv2_blk/bn"] == ["BatchNorm", "Scale", "ReLU"]
+    assert ("concat_2_1", "conv2_blk/bn", (1, 160, 56, 56)) in arrows(shown)
+    assert ("conv2_blk/bn", "conv2_blk", (1, 160, 56, 56)) in arrows(shown)
+    whole = boxes(picture(netgen.build("densenet121", layers=(3, 2))))
+    assert whole["concat_2_3"] == ["Concat", "BatchNorm", "Scale", "ReLU"]  # with chains alone nothing is taken apart
+
+
+def test_a_box_that_would_end_no_block_stays_whole() -> None:
+    def net(read: bool) -> netgen.Net:
+        made = netgen.Net().input(1, 4, 8, 8)
+        for i in range(4):
+            start = made.last
+            made.conv(4, 3, name=f"c{i}").eltwise([start, f"c{i}"], name=f"e{i}")
+        made.relu(name="r")
+        return made.concat(["e3", "c3"], name="both") if read else made
+
+    assert [run.times for run in picture(net(False), fold="blocks").runs] == [4]
+    shown = picture(net(True), fold="blocks")  # the last block is read from outside
+    assert [run.times for run in shown.runs] == [3]
+    assert boxes(shown)["e3"] == ["Eltwise", "ReLU"]
+    assert arrows(shown) == arrows(picture(net(True), fold="blocks"))
 
 
 def test_blocks_that_differ_or_are_read_from_elsewhere_are_no_run() -> None:

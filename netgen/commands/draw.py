@@ -15,7 +15,8 @@ def run(words: list[str]) -> int:
         ".svg, .png and .pdf need Graphviz; .dot and .mmd (Mermaid) need nothing.\n\n"
         "--fold none    a box for each layer\n"
         "--fold chains  BatchNorm, Scale, ReLU and what works in place inside the layer that they follow (default)\n"
-        "--fold blocks  and blocks that repeat themselves once, times their number"
+        "--fold blocks  and blocks that repeat themselves once, times their number; types and fields are equal, while\n"
+        "               channels may grow from one to the next, as in dense blocks"
     )
     parser = parser_for("draw SRC [key=value ...] -o FILE", description, command=True)
     add_source(parser)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netgen.drawing.repeats import Run, Source, repeats
@@ -163,12 +163,60 @@ class _Sketch:
             self.boxes.append((name, ()))
 
     def runs(self) -> list[Run]:
-        """The repeated blocks among the boxes."""
+        """The repeated blocks among the boxes; where a box keeps one more from being a block, it is drawn as two."""
+        runs = self._repeats()
+        cuts = self._last_ones(runs)
+        whole = self.boxes, self.arrows, self._slots
+        while cuts:
+            self.boxes, self.arrows, self._slots = whole[0][:], whole[1][:], whole[2][:]
+            for box in sorted(cuts, reverse=True):
+                self._split(box, cuts[box])
+            more = self._repeats()
+            # Where a blob is read from elsewhere it is no block all the same, and the box stays whole.
+            repeated = {place for run in more for place in range(run.start, run.stop)}
+            kept = {box: cuts[box] for i, box in enumerate(sorted(cuts)) if box + i in repeated}
+            if len(kept) == len(cuts):
+                return more
+            cuts = kept
+        self.boxes, self.arrows, self._slots = whole
+        return runs
+
+    def _repeats(self) -> list[Run]:
         sources: list[list[Source]] = [[] for _ in self.boxes]
         for arrow, slot in zip(self.arrows, self._slots, strict=True):
             sources[arrow.target].append((arrow.source, slot))
-        looks = [tuple([(layer.type, len(layer.tops), layer.params) for layer in layers]) for _, layers in self.boxes]
-        return repeats(looks, sources)
+        return repeats([_look(layers) for _, layers in self.boxes], sources)
+
+    def _last_ones(self, runs: Iterable[Run]) -> dict[int, int]:
+        """The boxes that end one more block of a run but for what works in place behind it, and the block's layers.
+
+        So ends a dense block, on whose last Concat the BatchNorm of the transition works.
+        """
+        found = {}
+        for run in runs:
+            end = run.stop + run.length - 1
+            if end >= len(self.boxes):
+                continue
+            size = len(self.boxes[run.stop - 1][1])
+            cut = [*(layers for _, layers in self.boxes[run.stop : end]), self.boxes[end][1][:size]]
+            ends = [layers for _, layers in self.boxes[run.stop - run.length : run.stop]]
+            if len(self.boxes[end][1]) > size and list(map(_look, cut)) == list(map(_look, ends)):
+                found[end] = size
+        return found
+
+    def _split(self, box: int, size: int) -> None:
+        """Give the layers of a box but the first ones a box of their own, behind it."""
+        name, layers = self.boxes[box]
+        self.boxes[box : box + 1] = [(name, layers[:size]), (layers[size].name, layers[size:])]
+        self.arrows = [
+            arrow._replace(
+                source=arrow.source + (arrow.source >= box), target=arrow.target + (arrow.target > box)
+            )
+            for arrow in self.arrows
+        ]  # fmt: skip
+        blob = layers[size].bottoms[0]
+        self.arrows.append(Arrow(box, box + 1, blob, self._shapes.get(blob)))
+        self._slots.append(0)
 
     def shown(self, runs: Iterable[Run]) -> tuple[Arrow, ...]:
         """The arrows without those of the copies in runs; what a run's last copy gives comes from its first."""
@@ -182,3 +230,8 @@ class _Sketch:
             if source is not None and arrow.target not in moved:
                 found.append(arrow._replace(source=source))
         return tuple(found)
+
+
+def _look(layers: Iterable[Layer]) -> tuple[Hashable, ...]:
+    """What must be equal of two boxes for them to stand for each other."""
+    return tuple([(layer.type, len(layer.tops), layer.params) for layer in layers])
