@@ -27,7 +27,7 @@ def run(words: list[str]) -> int:
     add_state_options(parser)
     options = parser.parse_intermixed_args(words)
     net = source(options.source, options.parameters)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     needed("torch", "torch", "netgen check")
     from netgen.analysis import analyze_as_far_as_possible
     from netgen.commands.effort import tell_effort

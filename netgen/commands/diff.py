@@ -44,7 +44,7 @@ def _compared(options: Namespace) -> int:
 
     # An input is an input, whether an ``input:`` field or an Input layer says so.
     nets = [source(name) for name in (options.old, options.new)]
-    inputs = inputs_of(options.input, *nets)
+    inputs = inputs_of(options, *nets)
     old, new = (upgrade(net) for net in nets)
     found = compare(old, new, options.phase, inputs, stages=options.stage, level=options.level)
     form = format_of(options, FORMATS)

@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
     check(options.output, options.direction)
     net = source(options.source, options.parameters)
     shown = draw(
-        net, options.output, options.phase, inputs_of(options.input, net), fold=options.fold,
+        net, options.output, options.phase, inputs_of(options, net), fold=options.fold,
         direction=options.direction, stages=options.stage, level=options.level,
     )  # fmt: skip
     if shown.error:

@@ -100,7 +100,7 @@ def _blobs(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
 
     how = _preprocessing(options, net)
     image = read_image(options.image)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     shapes = Mirror(net, options.phase, inputs, stages=options.stage, level=options.level).inputs
     name = image_input(shapes)
     shape = (1, *shapes[name][1:]) if len(shapes) == 1 else shapes[name]
@@ -148,7 +148,7 @@ def _filters(options: Namespace, net: Net) -> Iterable[tuple[str, Any]]:
     from netgen.weightfiles import load_weights
     from netgen.weights import expected_weights, key_of, match_weights
 
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     expected = expected_weights(net, options.phase, inputs, stages=options.stage, level=options.level)
     keys = {name: key_of(name, 0) for name in options.weights_of}
     for name, key in keys.items():

@@ -24,7 +24,7 @@ def run(words: list[str]) -> int:
     options = parser.parse_intermixed_args(words)
     prefix = _prefix(options)
     net = source(options.source, options.parameters)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     from netgen.files import write_file
     from netgen.folding import fold
     from netgen.prototxt import write

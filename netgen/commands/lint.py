@@ -38,7 +38,7 @@ def _lint(options: Namespace) -> int:
 
     chosen(options.ignore)  # a misspelt rule is told before a net is built
     net = source(options.source, options.parameters)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     findings, error = lint_as_far_as_possible(
         net, options.phase, inputs, stages=options.stage, level=options.level, ignore=options.ignore
     )

@@ -15,6 +15,7 @@ from netgen.errors import NetgenError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from netgen.analysis import Analysis
     from netgen.builder import Net
+    from netgen.graph import Graph
 
 _DESCRIPTION = """\
 The shapes and the cost of one phase of a network, of one forward pass.
@@ -65,10 +66,11 @@ def add_input_option(parser: Any) -> None:
     )
 
 
-def inputs_of(words: list[str], *nets: Net) -> dict[str, tuple[int, ...]]:
-    """The shapes that ``--input`` options give to blobs of the nets."""
+def inputs_of(options: Namespace, *nets: Net) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--input`` options give to blobs of the nets, which must know the state that is asked for."""
+    check_state(options, *nets)
     shapes = {}
-    for word in words:
+    for word in options.input:
         name, equals, dims = word.rpartition("=")
         try:
             shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(","))
@@ -83,12 +85,31 @@ def inputs_of(words: list[str], *nets: Net) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def check_state(options: Namespace, *nets: Graph) -> None:
+    """Raise UsageError for a ``--stage`` that no rule of a layer mentions, and for a ``--level`` where none does."""
+    stages, level = getattr(options, "stage", ()), getattr(options, "level", None)
+    if not stages and not level:
+        return
+    rules = [rule for net in nets for layer in net.layers for what in ("include", "exclude")
+             for rule in layer.params.get(what, ())]  # fmt: skip
+    known = dict.fromkeys(stage for rule in rules for key in ("stage", "not_stage") for stage in rule.get(key, ()))
+    for stage in stages:
+        if stage not in known:
+            there = f" (there are {', '.join(map(repr, known))})" if known else " (there are none)"
+            near = did_you_mean(stage, known) or there
+            raise UsageError(f"--stage: no layer's include or exclude names the stage {stage!r}{near}")
+    if level and not any("min_level" in rule or "max_level" in rule for rule in rules):
+        raise UsageError(
+            f"--level: no layer's include or exclude has a min_level or max_level, got {level}; leave it out"
+        )
+
+
 def _report(options: Namespace) -> int:
     from netgen.analysis import analyze_as_far_as_possible
 
     form = "" if options.convention else format_of(options, FORMATS)
     net = source(options.source, options.parameters)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     analysis = analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
     # A page is for people, who see what it says at its top; a program may take a table to be whole.
     if analysis.error and (options.convention or (options.output not in (None, "-") and form != "html")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
-from netgen.commands.report import add_state_options
+from netgen.commands.report import add_state_options, check_state
 from netgen.errors import UsageError, needed
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def run(words: list[str]) -> int:
     if not options.output.endswith(".npz"):
         raise UsageError(f"-o: the file must be an .npz, got {options.output!r}")
     net = source(options.source, options.parameters)
+    check_state(options, net)
     needed("torch", "torch", "netgen run")
     import numpy as np
 

@@ -54,7 +54,7 @@ def _write(options: Namespace) -> None:
     if options.given is not None and new and not options.ignore_missing:
         raise UsageError("--init and --seed make new weights; with --from they need --ignore-missing")
     net = source(options.source, options.parameters)
-    inputs = inputs_of(options.input, net)
+    inputs = inputs_of(options, net)
     state = {"phase": options.phase, "stages": options.stage, "level": options.level}
     weights = _given(options, net, inputs, state) if options.given else _new(options, net, inputs, state)
     save_weights(weights, options.output, net, **state)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netgen import __version__
 from netgen.commands import COMMANDS
 from netgen.commands.common import PROGRAM, emit, parser_for, say, source
+from netgen.commands.report import check_state
 from netgen.errors import did_you_mean
 from netgen.loading import is_file, is_python
 from netgen.prototxt import write
@@ -58,6 +59,7 @@ def run(words: list[str]) -> int:
             print(describe(options.net))
         return 0
     net: Graph = source(options.net, options.parameters)
+    check_state(options, net)
     if options.phase or options.stage or options.level is not None:
         net = filtered(net, State(options.phase or "TEST", options.level or 0, options.stage))
     _note_unknown_types(net)
