@@ -119,7 +119,8 @@ def to_array(
     means = np.asarray(mean, np.float32)
     if means.ndim == 1:
         if means.size not in (1, channels):
-            raise UsageError(f"mean: must be 1 number or {channels}, one for each channel, got {means.size}")
+            several = f" or {channels}, one for each channel" if channels > 1 else ""
+            raise UsageError(f"mean: must be 1 number{several}, got {means.size}")
         means = means[:, None, None]
     elif means.ndim and means.shape != planes.shape:
         raise UsageError(f"mean: must be an array of shape {planes.shape} as the image is, got {means.shape}")

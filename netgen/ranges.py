@@ -18,10 +18,10 @@ def at_least(least: int, where: str, *, even: bool = False, **values: Any) -> No
 
 
 def above_zero(where: str, **values: Any) -> None:
-    """Raise UsageError unless each value is a number above 0."""
+    """Raise UsageError unless each value is a finite number above 0."""
     for name, value in values.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-            raise UsageError(f"{where}: {name} must be a number above 0, got {shown(value)}")
+            raise UsageError(f"{where}: {name} must be a finite number above 0, got {shown(value)}")
 
 
 def share(where: str, **values: Any) -> None:

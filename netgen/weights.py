@@ -27,6 +27,8 @@ Array = NDArray[np.float32]
 Weights = dict[str, Array]
 
 _SHOWN = 10
+IGNORE = "ignore_missing (--ignore-missing) passes over layers that only one of the two has"
+"""The way out where weights and network are not of the same layers."""
 
 
 def key_of(layer: str, index: int) -> str:
@@ -231,7 +233,8 @@ class _Match:
         if not parts:
             return ""
         if (missing or unexpected) and not self.ignore_missing:
-            parts.append("ignore_missing (--ignore-missing) passes over layers that only one of the two has")
+            alien = len(missing) == len(self.expected) and unexpected
+            parts.append("no layer is in both, as if they were another network's" if alien else IGNORE)
         return f"the weights do not fit the network: {'; '.join(parts)}"
 
     def passed_over(self) -> list[str]:

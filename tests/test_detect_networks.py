@@ -137,9 +137,8 @@ def test_options_that_change_nothing_are_told(capsys: pytest.CaptureFixture[str]
     layer = "note: layer 'detection_out' (DetectionOutput)"
     assert ran(capsys, *words, "--thresh", "0.25")[1] == ""
     assert ran(capsys, *words, "--thresh", "0.1")[1] == (
-        f"{layer}: its confidence_threshold is 0.25, below which --thresh 0.1 finds no boxes; lower it in the network's "
-        "file\n"
+        f"{layer}: its confidence_threshold is 0.25, below which --thresh 0.1 finds no boxes; lower it in the prototxt\n"
     )
     assert ran(capsys, *words, "--nms", "0.3")[1] == (
-        f"{layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it there\n"
+        f"{layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it in the prototxt\n"
     )

@@ -300,7 +300,9 @@ def test_what_cannot_be_written(capsys: Any) -> None:
     assert "no/o.png: cannot be written: No such file or directory" in said(
         capsys, *words, "--blob", "c", "-o", "no/o.png", code=2
     )
-    assert "netgen: in.png: cannot be written: File exists" in said(capsys, *words, "--all", "-o", "in.png", code=2)
+    assert "netgen: -o: several pictures go into a folder, and in.png is a file; give another name" in said(
+        capsys, *words, "--all", "-o", "in.png", code=2
+    )
 
 
 def test_without_pillow_it_says_what_to_install(monkeypatch: Any, capsys: Any) -> None:

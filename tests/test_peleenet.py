@@ -132,7 +132,7 @@ def test_variants_are_arguments() -> None:
         ({"layers": (3, 0)}, "peleenet: each of layers must be a whole number of 1 or more, got 0"),
         ({"layers": (3, 4)}, "peleenet: bottleneck_widths must have 2 items, one for each stage, got 4"),
         ({"pool": "MEAN"}, "peleenet: pool must be one of MAX, AVE, got 'MEAN'"),
-        ({"eps": -1.0}, "peleenet: eps must be a number above 0, got -1.0"),
+        ({"eps": -1.0}, "peleenet: eps must be a finite number above 0, got -1.0"),
         ({"growht_rate": 8}, "peleenet: no parameter 'growht_rate'; did you mean 'growth_rate'? (it takes size, classes, "
          "growth_rate, layers, bottleneck_widths, pool, eps, stem_channels)"),
     ],

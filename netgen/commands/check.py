@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netgen.commands.common import add_source, emit, parser_for, source
-from netgen.commands.report import add_state_options, inputs_of
-from netgen.errors import needed
+from netgen.commands.report import add_state_options, inputs_of, misfitting
+from netgen.errors import NetgenError, needed
 
 if TYPE_CHECKING:
     from netgen.mirror.checking import Check
@@ -37,7 +37,10 @@ def run(words: list[str]) -> int:
     device = device_named(options.device)
     state = {"stages": options.stage, "level": options.level}
     tell_effort(analyze_as_far_as_possible(net, options.phase, inputs, **state), device.type, every_blob=False)
-    found = check(net, options.phase, inputs, device=device, per_layer=options.per_layer, **state)
+    try:
+        found = check(net, options.phase, inputs, device=device, per_layer=options.per_layer, **state)
+    except NetgenError as error:
+        raise misfitting(error, net, inputs, options) from None
     emit("".join(f"{line}\n" for line in _lines(found)), None)
     return 1 if found.differences else 0
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "netgen"
 _NOTES = 10
+_ENDINGS = (".prototxt", ".cfg", ".caffemodel", ".py")
+"""Of the files that networks are read from."""
 
 
 def say(text: str) -> None:
@@ -70,6 +72,9 @@ def named(name: str) -> Callable[..., Any]:
         near = did_you_mean(name, COMMANDS)
         if near and "did you mean" not in str(error):
             raise UsageError(f"no command {name!r}{near}") from None
+        file = next((f"{name}{ending}" for ending in _ENDINGS if name and os.path.isfile(f"{name}{ending}")), None)
+        if file:
+            raise UsageError(f"no network {name!r}; did you mean the file {file!r}?") from None
         raise
 
 

@@ -99,10 +99,13 @@ def _note_limits(detector: Detector, options: Any) -> None:
     if least is not None and options.thresh < least:
         say(
             f"note: {layer}: its confidence_threshold is {least:g}, below which --thresh {options.thresh:g} finds no "
-            "boxes; lower it in the network's file"
+            "boxes; lower it in the prototxt"
         )
     if options.nms is not None:
-        say(f"note: {layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it there")
+        say(
+            f"note: {layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it in the "
+            "prototxt"
+        )
 
 
 def _network(options: Any) -> tuple[Net, Any, Sequence[Any]]:

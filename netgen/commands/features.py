@@ -219,5 +219,7 @@ def _file_name(number: int, name: str) -> str:
 def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        raise UsageError(f"-o: several pictures go into a folder, and {path} is a file; give another name") from None
     except (OSError, ValueError) as error:
         raise cannot_write(path, error) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_input_option, inputs_of
@@ -12,16 +12,7 @@ from netgen.files import is_same_file
 
 def run(words: list[str]) -> int:
     """Write the TEST network with fewer layers, and its weights."""
-    description = (
-        "Write PREFIX.prototxt and PREFIX.caffemodel: the TEST network with BatchNorm, Scale and Bias layers folded\n"
-        "into the Convolution, Deconvolution or InnerProduct before them. What stays is named."
-    )
-    parser = parser_for("fold SRC [key=value ...]", description, command=True)
-    add_source(parser)
-    add_weights(parser)
-    parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="the files' names without endings")
-    add_input_option(parser)
-    options = parser.parse_intermixed_args(words)
+    options = _parser().parse_intermixed_args(words)
     prefix = _prefix(options)
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)
@@ -29,7 +20,7 @@ def run(words: list[str]) -> int:
     from netgen.folding import fold
     from netgen.prototxt import write
     from netgen.weightfiles import load_weights, save_weights
-    from netgen.weights import expected_weights, match_weights
+    from netgen.weights import IGNORE, expected_weights, match_weights
 
     expected = expected_weights(net, inputs=inputs)
     given = weights_for(options.source, options.weights)
@@ -39,7 +30,8 @@ def run(words: list[str]) -> int:
         match_weights(expected, loaded, notes=notes)
         found = fold(net, loaded, inputs)
     except NetgenError as error:
-        raise NetgenError(f"{options.weights}: {error}") from None
+        what = str(error).removesuffix(f"; {IGNORE}")  # to fold takes all of them
+        raise NetgenError(f"{options.weights}: {what}") from None
     save_weights(found.weights, f"{prefix}.caffemodel", found.net)
     write_file(f"{prefix}.prototxt", write(found.net))
     for note in notes:
@@ -48,6 +40,19 @@ def run(words: list[str]) -> int:
     for name, why in found.kept.items():
         say(f"note: layer {name!r} stays: {why}")
     return 0
+
+
+def _parser() -> ArgumentParser:
+    description = (
+        "Write PREFIX.prototxt and PREFIX.caffemodel: the TEST network with BatchNorm, Scale and Bias layers folded\n"
+        "into the Convolution, Deconvolution or InnerProduct before them. What stays is named."
+    )
+    parser = parser_for("fold SRC [key=value ...]", description, command=True)
+    add_source(parser)
+    add_weights(parser)
+    parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="the files' names without endings")
+    add_input_option(parser)
+    return parser
 
 
 def _prefix(options: Namespace) -> str:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from netgen.commands.common import parser_for, say
+from netgen.errors import UsageError
 from netgen.files import write_file
 
 
@@ -22,6 +23,10 @@ def run(words: list[str]) -> int:
     parser.add_argument("--forks", action="store_true", help="take forks' shorter layers: Upsample, Reorg, Mish, ReLU6")
     parser.add_argument("-o", "--output", metavar="PREFIX", required=True, help="what the new files' names begin with")
     options = parser.parse_args(words)
+    if options.cfg.endswith((".prototxt", ".caffemodel", ".weights")):
+        raise UsageError(
+            f"{options.cfg}: must be a Darknet .cfg; .weights go with --weights, and Caffe's files need no import"
+        )
     from netgen.darknet import load_darknet
 
     made = load_darknet(options.cfg, options.weights, cutoff=options.cutoff, forks=options.forks)

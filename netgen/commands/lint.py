@@ -6,7 +6,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from netgen.commands.common import PROGRAM, add_source, emit, parser_for, say, source
-from netgen.commands.report import add_state_options, inputs_of
+from netgen.commands.report import add_state_options, inputs_of, misfitting
+from netgen.errors import NetgenError
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
@@ -49,7 +50,7 @@ def _lint(options: Namespace) -> int:
     if findings and options.format == "text":
         say(f"{len(findings)} finding{'s' if len(findings) > 1 else ''}; --ignore RULE leaves a rule out")
     if error:
-        say(f"{PROGRAM}: {printable(error)}")
+        say(f"{PROGRAM}: {printable(str(misfitting(NetgenError(error), net, inputs, options)))}")
     return 1 if findings or error else 0
 
 

@@ -85,6 +85,17 @@ def inputs_of(options: Namespace, *nets: Net) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def misfitting(error: NetgenError, net: Net, inputs: Mapping[str, tuple[int, ...]], options: Namespace) -> NetgenError:
+    """A refusal of a network, said of ``--input`` where it stands without that."""
+    from netgen.analysis import analyze_as_far_as_possible
+    from netgen.misfit import misfit
+
+    if not inputs or type(error) is not NetgenError:
+        return error
+    own = analyze_as_far_as_possible(net, options.phase, stages=options.stage, level=options.level)
+    return error if own.error else misfit(error, inputs, own.inputs, arrays=False)
+
+
 def check_state(options: Namespace, *nets: Graph) -> None:
     """Raise UsageError for a ``--stage`` that no rule of a layer mentions, and for a ``--level`` where none does."""
     stages, level = getattr(options, "stage", ()), getattr(options, "level", None)
@@ -111,6 +122,8 @@ def _report(options: Namespace) -> int:
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)
     analysis = analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)
+    if analysis.error:
+        analysis.error = str(misfitting(NetgenError(analysis.error), net, inputs, options))
     # A page is for people, who see what it says at its top; a program may take a table to be whole.
     if analysis.error and (options.convention or (options.output not in (None, "-") and form != "html")):
         raise NetgenError(analysis.error)

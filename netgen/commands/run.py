@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
@@ -75,6 +76,10 @@ def _arrays(options: Namespace, net: Net) -> dict[str, Array]:
     from netgen.analysis import analyze_as_far_as_possible
     from netgen.weightfiles.npz import read_array, read_arrays
 
+    if "=" in options.input and not os.path.exists(options.input):
+        raise UsageError(
+            f"--input: must be a file of arrays, which give the inputs their shapes, got {options.input!r}"
+        )
     bare = options.input.endswith(".npy")
     arrays = {"arr_0": read_array(options.input)} if bare else read_arrays(options.input, None)
     if list(arrays) != ["arr_0"]:  # as numpy.savez calls the first that is given no name

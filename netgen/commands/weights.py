@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from netgen.commands.common import add_source, parser_for, say, source
-from netgen.commands.report import add_state_options, inputs_of
+from netgen.commands.report import add_state_options, inputs_of, misfitting
 from netgen.errors import NetgenError, UsageError, needed
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(words: list[str]) -> int:
 
 def _write(options: Namespace) -> None:
     from netgen.weightfiles import format_for, save_weights
+    from netgen.weights import expected_weights
 
     format_for(options.output)
     new = options.init is not None or options.seed is not None
@@ -56,6 +57,10 @@ def _write(options: Namespace) -> None:
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)
     state = {"phase": options.phase, "stages": options.stage, "level": options.level}
+    try:
+        expected_weights(net, inputs=inputs, **state)
+    except NetgenError as error:
+        raise misfitting(error, net, inputs, options) from None
     weights = _given(options, net, inputs, state) if options.given else _new(options, net, inputs, state)
     save_weights(weights, options.output, net, **state)
 

@@ -12,7 +12,7 @@ import torch
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
 from netgen.mirror import Mirror
-from netgen.mirror.misfit import misfit
+from netgen.misfit import misfit
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
@@ -81,6 +81,8 @@ def device_named(name: torch.device | str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]
+        if reason.startswith("Expected one of "):  # some twenty, of which a machine has one or two
+            reason = "torch knows none of this name"
         raise _no_device(name, reason) from None
     if device.type == "meta":
         raise _no_device(name, "it holds no values")
@@ -117,7 +119,7 @@ def _loaded(
             own = loaded(None)[0].inputs
         except NetgenError:
             raise error from None
-        raise misfit(error, shapes, own) from None
+        raise misfit(error, shapes, own, arrays=True) from None
 
 
 def _array(name: str, value: Any) -> Array:

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 from netgen.errors import NetgenError, UsageError
 from netgen.layers.base import count, text
-from netgen.mirror.binding import listed
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
 
 
-def misfit(error: NetgenError, given: Mapping[str, Shape], own: Mapping[str, Shape]) -> NetgenError:
-    """The refusal that followed from the shapes given, as one of the inputs that the network has in other shapes."""
+def listed(shapes: Mapping[str, Shape]) -> str:
+    """Blobs with their shapes."""
+    return ", ".join(f"{name} {text(shape)}" for name, shape in shapes.items())
+
+
+def misfit(error: NetgenError, given: Mapping[str, Shape], own: Mapping[str, Shape], *, arrays: bool) -> NetgenError:
+    """The refusal that followed from the shapes given, as one of the inputs that the network has in other shapes.
+
+    With ``arrays``, which it was given, it says how to turn them.
+    """
     others = {name: own[name] for name, shape in given.items() if name in own and own[name] != shape}
     if not others:
         return error
@@ -22,7 +29,7 @@ def misfit(error: NetgenError, given: Mapping[str, Shape], own: Mapping[str, Sha
         found = listed({name: given[name] for name in others})
         return UsageError(f"the inputs must fit where {listed(others)} do, got {found} ({error})")
     ((name, shape),) = others.items()
-    found, way = text(given[name]), _way_out(given[name], shape)
+    found, way = text(given[name]), _way_out(given[name], shape) if arrays else ""
     return UsageError(f"input {name!r}: must fit where {text(shape)} does, got {found}{way} ({error})")
 
 
