@@ -10,8 +10,8 @@ import numpy as np
 from netgen.builder import Net
 from netgen.errors import NetgenError
 from netgen.graph import Fields, Graph
-from netgen.shapes import ShapedLayer, shape_layers
-from netgen.weights import expected_weights, key_of, match_weights, param_name
+from netgen.shapes import ShapedLayer, given_shapes, shape_layers
+from netgen.weights import expected_weights, key_of, match_all, param_name
 from netgen.wiring import State, filtered, readers
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def fold(net: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Sequence
     A Convolution, Deconvolution or InnerProduct takes what scales its channels and adds to them: its weights are
     multiplied, and it gets a bias. ``weights`` are all those of the network, {"layer:index": array}. What reads the
     top in between, or works by statistics of the batch, stands in the way, and is told of in ``kept``. The blob keeps
-    the name that it has after the last layer folded. Raises NetgenError for weights that do not fit (match_weights).
+    the name that it has after the last layer folded. Raises NetgenError for weights that do not fit
+    (match_all), UsageError for what is no net.
 
     >>> import netgen
     >>> net = netgen.Net().input(1, 3, 8, 8).conv(4, 3, name="c").bn(scale=True).relu().bn(name="n")
@@ -48,9 +49,10 @@ def fold(net: Graph, weights: Mapping[str, Array], inputs: Mapping[str, Sequence
     {'n': "layer 'c/relu' (ReLU) before it has no weights that could take it"}
     """
     state = State("TEST")
+    given_shapes(net, state, inputs)
     graph = filtered(net, state)
     shaped = shape_layers(graph, state, inputs)
-    matched = match_weights(expected_weights(graph, "TEST", inputs), weights)
+    matched = match_all(expected_weights(graph, "TEST", inputs), weights)
     return _Folding(graph, shaped, matched).done()
 
 

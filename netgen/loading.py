@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from netgen.builder import Net
-from netgen.errors import NetgenError, UsageError
-from netgen.files import file_name, text_of
+from netgen.errors import NetgenError, ParseError, UsageError
+from netgen.fields import shown
+from netgen.files import text_of
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def load(path: str | os.PathLike[str]) -> Net:
     Raises ParseError (line and column) when the text is broken, UsageError when the file cannot be read. Never another
     exception than NetgenError, but for those that a ``.py`` file raises itself.
     """
-    name = file_name(path)
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a file must be named by a string or a path, got {shown(path)}")
+    name = os.fspath(path)
     if is_python(name):
         from netgen.zoo import build
 
@@ -70,6 +73,8 @@ def _parsed(text: str, path: str) -> Graph:
 
     if not isinstance(text, str):
         raise UsageError(f"{path}: a prototxt must be given as a string, got {type(text).__name__}")
+    if text.lstrip().startswith("[net"):
+        raise ParseError(path, 0, 0, "this is Darknet's format; a file of it must be named .cfg")
     graph = parse(text, path)
     return upgraded(graph, text, path) if "layers" in graph.params else graph
 

@@ -119,6 +119,8 @@ def given_shapes(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] |
     if not isinstance(anything, Mapping):
         raise UsageError(f"inputs must be a dict of shapes by blob name, got {shown(inputs)}")
     for name, shape in anything.items():
+        if not isinstance(name, str):
+            raise UsageError(f"inputs must be a dict of shapes by blob name, got the name {shown(name)}")
         dims = list(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else None
         if dims is None or not all(hasattr(dim, "__index__") for dim in dims):
             raise UsageError(f"input {name!r}: the shape must be a list of whole numbers, got {shown(shape)}")

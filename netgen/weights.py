@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 Weights = dict[str, Array]
 
 _SHOWN = 10
-IGNORE = "ignore_missing (--ignore-missing) passes over layers that only one of the two has"
+_IGNORE = "ignore_missing (--ignore-missing) passes over layers that only one of the two has"
 """The way out where weights and network are not of the same layers."""
 
 
@@ -181,6 +181,14 @@ def match_weights(
     return match.found
 
 
+def match_all(expected: Mapping[str, Shape], weights: Mapping[str, Array], notes: list[str] | None = None) -> Weights:
+    """What ``match_weights`` gives, for who needs all of them and can pass over none."""
+    try:
+        return match_weights(expected, weights, notes=notes)
+    except NetgenError as error:
+        raise NetgenError(str(error).removesuffix(f"; {_IGNORE}")) from None
+
+
 class _Match:
     """The weights of a network and those that are given, side by side."""
 
@@ -234,7 +242,7 @@ class _Match:
             return ""
         if (missing or unexpected) and not self.ignore_missing:
             alien = len(missing) == len(self.expected) and unexpected
-            parts.append("no layer is in both, as if they were another network's" if alien else IGNORE)
+            parts.append("no layer is in both, as if they were another network's" if alien else _IGNORE)
         return f"the weights do not fit the network: {'; '.join(parts)}"
 
     def passed_over(self) -> list[str]:

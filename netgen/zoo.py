@@ -45,7 +45,8 @@ def call(name: str, function: Function, parameters: Mapping[str, Any]) -> Net:
         raise UsageError(f"{name}: the parameter {missing[0]!r} must be given: {missing[0]}=...")
     net = function(**parameters)
     if not isinstance(net, Net):
-        raise UsageError(f"{name}: must return a netgen.Net, returned {shown(net)}")
+        way = "; end it with 'return net'" if net is None else ""
+        raise UsageError(f"{name}: must return a netgen.Net, returned {shown(net)}{way}")
     return net
 
 
@@ -124,7 +125,8 @@ def _from_file(path: str, function_name: str) -> Function:
     if function_name:
         function = values.get(function_name)
         if not callable(function):
-            near = did_you_mean(function_name, (key for key, each in values.items() if callable(each)))
+            own = list(_functions(values))
+            near = did_you_mean(function_name, own) or f" (it defines {', '.join(own) or 'none'})"
             raise UsageError(f"{path}: defines no function {function_name!r}{near}")
         return cast("Function", function)
     net = values.get("net")
@@ -135,12 +137,7 @@ def _from_file(path: str, function_name: str) -> Function:
 
         ready.__doc__ = values["__doc__"] or ""
         return ready
-    functions: dict[str, Function] = {
-        key: each
-        for key, each in values.items()
-        if callable(each) and getattr(each, "__module__", "") == values["__name__"]
-        and not isinstance(each, type) and not key.startswith("_") and not hasattr(each, "__wrapped__")
-    }  # fmt: skip
+    functions = _functions(values)
     stem = os.path.splitext(os.path.basename(path))[0]
     if len(functions) != 1 and stem not in functions:
         if functions:
@@ -149,6 +146,16 @@ def _from_file(path: str, function_name: str) -> Function:
             )
         raise UsageError(f"{path}: defines no function that builds a net; write one that returns a netgen.Net")
     return functions[stem] if stem in functions else next(iter(functions.values()))
+
+
+def _functions(values: Mapping[str, Any]) -> dict[str, Function]:
+    """The functions of a file's own that may build a network: no block, and none that is named as private."""
+    return {
+        key: each
+        for key, each in values.items()
+        if callable(each) and getattr(each, "__module__", "") == values["__name__"]
+        and not isinstance(each, type) and not key.startswith("_") and not hasattr(each, "__wrapped__")
+    }  # fmt: skip
 
 
 def _run(path: str) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_changes_of_a_family() -> None:
     [
         ({"resize": "crop"}, "resize must be letterbox or warp, got 'crop'"),
         ({"order": "gbr"}, "order must be rgb or bgr, got 'gbr'"),
-        ({"mean": (1.0,)}, "mean must be 3 values, b, g, r, got 1"),
+        ({"mean": (1.0,)}, "mean must be 3 values, b, g, r, got .1.0,."),
         ({"scales": 1.0}, "preparation: no field 'scales'; did you mean 'scale'?"),
         (3, "preparation must be a Preparation or a dict of its fields, got int"),
     ],

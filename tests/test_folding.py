@@ -205,8 +205,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     for words, code, said in (
         (["--weights", "w.npz", "-o", "g"], 1, "w.npz: the weights do not fit the network: missing: 's:1'"),
         (["--weights", "no.npz", "-o", "g"], 2, "no.npz: no such file"),
-        (["-o", "g"], 2, "missing: --weights; 'netgen fold SRC"),
-        (["--weights", "f.caffemodel"], 2, "missing: -o/--output; 'netgen fold SRC"),
+        (["-o", "g"], 2, "missing: --weights; 'netgen fold --help'"),
+        (["--weights", "f.caffemodel"], 2, "missing: -o/--output; 'netgen fold --help'"),
     ):
         assert main(["fold", "n.prototxt", *words]) == code
         assert capsys.readouterr().err.startswith(f"netgen: {said}")

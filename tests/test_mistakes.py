@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,46 @@ def test_fold_does_not_name_an_option_that_it_lacks(capsys: pytest.CaptureFixtur
         "w.npz: the weights do not fit the network: missing: 'f:0', 'f:1'"
     )
     assert "--ignore-missing" in said(capsys, "weights", "n.prototxt", "--from", "w.npz", "-o", "o.npz", code=1)
+
+
+def test_what_python_is_given_in_place_of_nets_and_names() -> None:
+    net = network()
+    three: Any = 3
+    name: Any = "n"
+    for call, told in (
+        (lambda: netgen.load(three), "a file must be named by a string or a path, got 3"),
+        (lambda: netgen.fold(name, {}), "give a net (netgen.load reads one from a file), got 'n'"),
+        (
+            lambda: netgen.analyze(net, inputs={three: (1, 2)}),
+            "inputs must be a dict of shapes by blob name, got the name 3",
+        ),
+        (lambda: netgen.lint(net, ignore="x"), "no rule 'x' ('netgen lint --list-rules' names them)"),
+    ):
+        with pytest.raises(netgen.UsageError) as caught:
+            call()
+        assert str(caught.value) == told
+    with pytest.raises(netgen.NetgenError) as refused:
+        netgen.fold(net, {})
+    assert str(refused.value).endswith("'c:0', 'f:0', 'f:1'")
+    assert netgen.lint(net, ignore="pooling-overhang") == netgen.lint(net, ignore=["pooling-overhang"])
+
+
+def test_darknets_format_under_another_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("y.prototxt").write_text("\n[net]\nwidth=32\n")
+    assert said(capsys, "report", "y.prototxt", code=1) == (
+        "y.prototxt: this is Darknet's format; a file of it must be named .cfg"
+    )
+
+
+def test_functions_that_give_no_net_or_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("f.py").write_text("import netgen\nfrom os.path import join\ndef first(): ...\ndef other(): ...\n")
+    assert said(capsys, "f.py:first", code=2) == (
+        "f.py:first: must return a netgen.Net, returned None; end it with 'return net'"
+    )
+    assert said(capsys, "f.py:zzz", code=2) == "f.py: defines no function 'zzz' (it defines first, other)"
+    assert said(capsys, "f.py:othr", code=2) == "f.py: defines no function 'othr'; did you mean 'other'?"
+    Path("f.py").write_text("")
+    assert said(capsys, "f.py:f", code=2) == "f.py: defines no function 'f' (it defines none)"
 
 
 def test_run_takes_a_file_where_other_commands_take_a_shape(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,18 +20,17 @@ def run(words: list[str]) -> int:
     from netgen.folding import fold
     from netgen.prototxt import write
     from netgen.weightfiles import load_weights, save_weights
-    from netgen.weights import IGNORE, expected_weights, match_weights
+    from netgen.weights import expected_weights, match_all
 
     expected = expected_weights(net, inputs=inputs)
     given = weights_for(options.source, options.weights)
     loaded = load_weights(given, expected) if isinstance(given, str) else given
     notes: list[str] = []
     try:
-        match_weights(expected, loaded, notes=notes)
+        match_all(expected, loaded, notes)
         found = fold(net, loaded, inputs)
     except NetgenError as error:
-        what = str(error).removesuffix(f"; {IGNORE}")  # to fold takes all of them
-        raise NetgenError(f"{options.weights}: {what}") from None
+        raise NetgenError(f"{options.weights}: {error}") from None
     save_weights(found.weights, f"{prefix}.caffemodel", found.net)
     write_file(f"{prefix}.prototxt", write(found.net))
     for note in notes:

@@ -38,8 +38,8 @@ class Preparation:
         for name, known in (("resize", ("letterbox", "warp")), ("order", ("rgb", "bgr")), ("sampling", _SAMPLINGS)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}")
-        if len(self.mean) != 3:
-            raise UsageError(f"mean must be 3 values, {', '.join(self.order)}, got {len(self.mean)}")
+        if not isinstance(self.mean, Sequence) or len(self.mean) != 3:
+            raise UsageError(f"mean must be 3 values, {', '.join(self.order)}, got {self.mean!r}")
 
     def __str__(self) -> str:
         mean = ",".join(f"{value:g}" for value in self.mean)

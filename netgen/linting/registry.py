@@ -43,7 +43,7 @@ def rule(check: Check) -> Check:
 
 def chosen(ignore: Iterable[str]) -> dict[str, Check]:
     """The rules but for those to ignore. Raises UsageError for a name that none has."""
-    ignored = set(ignore)
+    ignored = {ignore} if isinstance(ignore, str) else set(ignore)
     for name in sorted(ignored - RULES.keys()):
         raise UsageError(f"no rule {name!r}{did_you_mean(name, RULES)} ('netgen lint --list-rules' names them)")
     return {name: check for name, check in RULES.items() if name not in ignored}
