@@ -23,7 +23,9 @@ from netgen.commands import COMMANDS
         (["list", "more"], "not taken: more; 'netgen list --help' tells what it takes"),
         (["list", "--", "--names"], "not taken: -- --names; 'netgen list --help' tells what it takes"),
         (["report"], "missing: SRC; 'netgen report --help' tells what it takes"),
-        (["peleenet", "-o"], "-o/--output: a value must follow; 'netgen --help' tells what it takes"),
+        (["peleenet", "-o"], "-o/--output: a value must follow, as in --output=VALUE; 'netgen --help' tells what it takes"),
+        (["features", "lenet", "--mean", "-1,-2,-3"], "--mean: a value must follow, as in --mean=VALUE; "
+         "'netgen features --help' tells what it takes"),
         (["report", "peleenet", "--phase", "TST"], "--phase: must be one of TEST, TRAIN, got 'TST'; did you mean 'TEST'?"),
         (["report", "peleenet", "--format", "x"], "--format: must be one of text, json, csv, markdown, html, got 'x'; "
          "'netgen report --help' tells what it takes"),

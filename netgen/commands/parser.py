@@ -60,7 +60,7 @@ def _said(message: str) -> str:
         what = message.replace(", key=value", "").replace("the following arguments are required: ", "missing: ")
         return what.replace("unrecognized arguments: ", "not taken: ")
     if rule == "expected one argument":
-        return f"{option}: a value must follow"
+        return f"{option}: a value must follow, as in {option.rpartition('/')[2]}=VALUE"
     if found := re.fullmatch(r"invalid (int|float) value: (.*)", rule, re.DOTALL):
         return f"{option}: must be {_KINDS[found[1]]}, got {found[2]}"
     if found := re.fullmatch(r"invalid choice: (.*) \(choose from (.*)\)", rule, re.DOTALL):
