@@ -72,6 +72,18 @@ def test_networks_that_stay_as_they_are() -> None:
         assert deployed(net) is net or deployed(net) == net
 
 
+def test_what_is_no_network_or_lacks_fields_is_refused_as_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    name: Any = "ssd.prototxt"
+    with pytest.raises(netgen.UsageError, match="give a net"):
+        netgen.detect(name, picture(), ssd()[1])
+    Path("t.prototxt").write_text(
+        'layer { name: "d" type: "DetectionOutput" bottom: "a" bottom: "b" bottom: "c" top: "d" }'
+    )
+    assert ran(capsys, "t.prototxt", code=1)[1].startswith(
+        "netgen: layer 'd' (DetectionOutput): no layer before it makes"
+    )
+
+
 def test_transform_param_says_how_pictures_are_prepared(capsys: pytest.CaptureFixture[str]) -> None:
     with_data().save("t.prototxt")
     out, err = ran(capsys, "t.prototxt", "--thresh", "0.3")

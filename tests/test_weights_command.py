@@ -81,7 +81,7 @@ def test_a_phase(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
-        (["n.prototxt"], "missing: -o/--output; 'netgen weights SRC"),
+        (["n.prototxt"], "missing: -o/--output; 'netgen weights --help'"),
         (
             ["n.prototxt", "-o", "w.txt"],
             "w.txt: the ending must tell the format of the weights: .caffemodel, .npz, .h5",

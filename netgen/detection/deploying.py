@@ -10,6 +10,7 @@ from netgen.errors import NetgenError
 from netgen.graph import Fields, Graph
 from netgen.layers import find
 from netgen.preprocessing import transforms
+from netgen.shapes import given_shapes
 from netgen.wiring import State, filtered
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ def deployed(net: Net) -> Net:
     """The layers that the boxes hang on in TEST, the pictures of a data layer an Input of one.
 
     The same net where no layer gives rows of boxes, several do, or no data layer has pictures alone for it. Raises
-    NetgenError where the data layer does not say how large its pictures are.
+    NetgenError where the data layer does not say how large its pictures are, UsageError for what is no net.
     """
+    given_shapes(net, TEST, None)
     layers = list(filtered(net, TEST).layers)
-    ends = [i for i, layer in enumerate(layers) if (kind := _kind(layer)) is not None and kind.labels() is not None]
+    ends = [i for i, layer in enumerate(layers) if _gives_rows(layer)]
     if len(ends) != 1:
         return net
     kept = _behind(layers, ends[0])
@@ -64,6 +66,12 @@ def _input(layer: Layer) -> Layer:
 def _kind(layer: Layer) -> LayerType | None:
     known = find(layer.type)
     return None if known is None else known(layer, TEST.phase)
+
+
+def _gives_rows(layer: Layer) -> bool:
+    """Whether it gives rows of boxes, and has the fields for it; without them it will be refused."""
+    kind = _kind(layer)
+    return kind is not None and kind.given.keys() >= set(kind.required) and kind.labels() is not None
 
 
 def _behind(layers: Sequence[Layer], end: int) -> list[Layer]:
