@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from netgen.builder import Net
 from netgen.errors import NetgenError, ParseError, UsageError
-from netgen.fields import shown
-from netgen.files import text_of
+from netgen.files import file_name, text_of
 from netgen.schema import FIELDS
 
 if TYPE_CHECKING:
@@ -34,9 +33,7 @@ def load(path: str | os.PathLike[str]) -> Net:
     Raises ParseError (line and column) when the text is broken, UsageError when the file cannot be read. Never another
     exception than NetgenError, but for those that a ``.py`` file raises itself.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"a file must be named by a string or a path, got {shown(path)}")
-    name = os.fspath(path)
+    name = file_name(path)
     if is_python(name):
         from netgen.zoo import build
 

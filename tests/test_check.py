@@ -194,7 +194,8 @@ def test_a_type_without_a_mirror(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["--input", "data=1,4,0,8"],
             2,
-            "input 'data': must fit where 1x4x8x8 does, got 1x4x0x8 (layer 'it' (Lying): the output would be empty",
+            "input 'data': must fit where 1x4x8x8 does, got 1x4x0x8 (layer 'it' (Lying): the kernel is larger than the "
+            "padded bottom 1x4x0x8",
         ),
     ],
 )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netgen.commands.common import add_source, add_weights, emit, named, parser_for, say, source
-from netgen.errors import UsageError, needed
-from netgen.loading import is_file, is_python
+from netgen.commands.common import add_source, add_weights, emit, parser_for, say
+from netgen.commands.headed import add_anchors, headed, numbers
+from netgen.errors import needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netgen.builder import Net
     from netgen.mirror.detecting import Detections, Detector
-
-_CAFFE = (".caffemodel", ".npz", ".h5", ".pt", ".pth")
-"""How weights files end that are not Darknet's."""
 
 
 def run(words: list[str]) -> int:
@@ -58,8 +54,7 @@ def _parser() -> Any:
     parser.add_argument(
         "--nms", type=float, metavar="T", help="the most overlap (default 0.45; SSD's layer says its own)"
     )
-    parser.add_argument("--anchors", metavar="W,H,W,H", help="the anchors of YOLO's outputs, the smallest first")
-    parser.add_argument("--region", action="store_true", help="the anchors are in cells, and the output is YOLOv2's")
+    add_anchors(parser)
     parser.add_argument("--fork", action="store_true", help="as AlexeyAB's Darknet does it")
     parser.add_argument("--mean", metavar="A,B,C", help="what is subtracted of values up to 255, in the net's order")
     parser.add_argument("--scale", type=float, metavar="S", help="what is multiplied with after that")
@@ -75,8 +70,8 @@ def _detector(options: Any) -> Detector:
     from netgen.detection.preparation import mean_of
     from netgen.mirror.detecting import Detector
 
-    net, weights, heads = _network(options)
-    mean = mean_of(_numbers("--mean", options.mean)) if options.mean else None
+    net, weights, heads, _ = headed(options)
+    mean = mean_of(numbers("--mean", options.mean)) if options.mean else None
     given = {"mean": mean, "scale": options.scale, "order": options.order, "resize": options.resize}
     nms = {} if options.nms is None else {"nms": options.nms}
     detector = Detector(
@@ -106,48 +101,6 @@ def _note_limits(detector: Detector, options: Any) -> None:
             f"note: {layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it in the "
             "prototxt"
         )
-
-
-def _network(options: Any) -> tuple[Net, Any, Sequence[Any]]:
-    """The network, its weights and the heads that it is read by."""
-    from netgen.detection.heads import anchors_of, heads_with, is_region, rows_of
-
-    if options.source.endswith(".cfg"):
-        return _darknet(options)
-    if options.region and not options.anchors:
-        raise UsageError("--region: this tells what --anchors are; give them")
-    net = source(options.source, options.parameters)
-    anchors: Sequence[float] | None = None
-    region = options.region
-    if options.anchors:
-        anchors = _numbers("--anchors", options.anchors)
-    elif not (is_file(options.source) or is_python(options.source)) and rows_of(net) is None:
-        from netgen.arguments import arguments
-
-        function = named(options.source)
-        values = arguments(options.source, function, options.parameters) if options.parameters else {}
-        anchors, region = anchors_of(function, values), is_region(options.source)
-    return net, options.weights, heads_with(net, anchors, region=region) if anchors else ()
-
-
-def _darknet(options: Any) -> tuple[Net, Any, Sequence[Any]]:
-    from netgen.darknet import load_darknet
-
-    for name in ("anchors", "parameters"):
-        if getattr(options, name):
-            raise UsageError(f"{options.source}: a cfg says its anchors and takes no parameters; leave {name} out")
-    caffe = options.weights.endswith(_CAFFE)
-    made = load_darknet(options.source, None if caffe else options.weights)
-    for note in made.notes:
-        say(f"note: {note}")
-    return made.net, options.weights if caffe else made.weights, made.heads
-
-
-def _numbers(option: str, words: str) -> list[float]:
-    try:
-        return [float(word) for word in words.split(",")]
-    except ValueError:
-        raise UsageError(f"{option}: must be numbers with commas between, got {words!r}") from None
 
 
 def _source(detector: Detector, options: Any) -> str:

@@ -28,7 +28,8 @@ def run(words: list[str]) -> int:
 
     from netgen.analysis import analyze_as_far_as_possible
     from netgen.commands.effort import tell_effort
-    from netgen.mirror.running import device_named, run_with_notes
+    from netgen.mirror.devices import device_named
+    from netgen.mirror.running import run_with_notes
     from netgen.weightfiles.npz import write
 
     arrays = _arrays(options, net)

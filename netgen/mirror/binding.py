@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from netgen.errors import UsageError, did_you_mean
 from netgen.fields import shown
-from netgen.layers.base import text
-
-if TYPE_CHECKING:
-    from netgen.layers.base import Shape
 
 
 def by_name(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +48,3 @@ def tensor_for(name: str, value: Any, own: Tensor | None) -> Tensor:
         where, there = str(value.device), str(own.device)
         raise UsageError(f"input {name!r} is on {where} and the mirror on {there}; move it with .to({there!r})")
     return value.to(own.dtype)
-
-
-def listed(shapes: Mapping[str, Shape]) -> str:
-    """Blobs with their shapes."""
-    return ", ".join(f"{name} {text(shape)}" for name, shape in shapes.items())

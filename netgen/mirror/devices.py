@@ -53,7 +53,9 @@ def _cannot_move(error: Exception) -> Exception:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+    # Of some twenty that it lists then, a machine has one or two.
+    return "torch knows none of this name" if reason.startswith("Expected one of ") else reason
 
 
 def _no_device(name: object, reason: str) -> UsageError:

@@ -13,7 +13,7 @@ from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.layers.base import text
 from netgen.mirror import memory
-from netgen.mirror.binding import by_name, listed, tensor_for
+from netgen.mirror.binding import by_name, tensor_for
 from netgen.mirror.blobs import slots
 from netgen.mirror.building import among, joined_pairs, modules_of, shaped_phases
 from netgen.mirror.evaluation import DetectionEvaluate
@@ -24,6 +24,7 @@ from netgen.mirror.program import Program, Step, build
 from netgen.mirror.recurrent import Recurrent
 from netgen.mirror.tying import tie_named, tie_phases
 from netgen.mirror.weighted import Weighted
+from netgen.misfit import listed
 from netgen.shapes import given_shapes, input_shapes, shape_layers
 from netgen.weights import expected_of, of_one_name
 from netgen.wiring import State

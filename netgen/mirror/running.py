@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from netgen.arrays import numbers
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
 from netgen.mirror import Mirror
+from netgen.mirror.devices import device_named
 from netgen.misfit import misfit
 
 if TYPE_CHECKING:
@@ -72,27 +74,6 @@ def run_with_notes(
     return {name: value.detach().float().cpu().numpy() for name, value in found.items()}, notes
 
 
-def device_named(name: torch.device | str) -> torch.device:
-    """The device of that name, "auto" for a GPU where there is one; raises UsageError for one that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]
-        if reason.startswith("Expected one of "):  # some twenty, of which a machine has one or two
-            reason = "torch knows none of this name"
-        raise _no_device(name, reason) from None
-    if device.type == "meta":
-        raise _no_device(name, "it holds no values")
-    return device
-
-
-def _no_device(name: object, reason: str) -> UsageError:
-    return UsageError(f"device {shown(str(name))} cannot be used: {reason}; take cpu, or auto for what there is")
-
-
 def _loaded(
     net: Graph,
     phase: str,
@@ -106,7 +87,7 @@ def _loaded(
 
     def loaded(given: Mapping[str, Shape] | None) -> tuple[Mirror, list[str]]:
         mirror = Mirror(net, phase, given, stages=stages, level=level)
-        if ignore_missing:
+        if ignore_missing or mirror.later:
             mirror.fill()
         return mirror, mirror.load(weights, ignore_missing=ignore_missing)
 
@@ -124,9 +105,6 @@ def _loaded(
 
 def _array(name: str, value: Any) -> Array:
     try:
-        array = np.asarray(value)
-    except ValueError:
-        raise UsageError(f"input {name!r}: must be an array of numbers, got rows of several lengths") from None
-    if array.dtype.kind not in "fiub":
-        raise UsageError(f"input {name!r}: must be an array of numbers, got {shown(array.dtype.name)}")
-    return np.array(array, np.float32, order="C")
+        return np.array(numbers(value, "fiub"), np.float32, order="C")
+    except NetgenError as error:
+        raise UsageError(f"input {name!r}: {error}") from None
