@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netgen.errors import NetgenError, UsageError, did_you_mean
 from netgen.fields import shown
 from netgen.graph import EMPTY, Graph, Layer
 from netgen.kinds import KINDS, ShapedKind
 from netgen.layers import find
-from netgen.layers.base import LayerType, Shape, check_size, count, text
+from netgen.layers.base import LayerType, Shape, check_size, text
 from netgen.layers.fillers import check_filler
+from netgen.sharing import Owner, check_shared
 from netgen.unknown import refuse_unknown_fields, unknown_type
 from netgen.wiring import State, Wiring
 
@@ -86,7 +87,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
     given = given_shapes(net, state, inputs)
     blobs = input_shapes(net, given)
     wiring = None if net.wired else Wiring(blobs)
-    shared: dict[str, _Owner] = {}
+    shared: dict[str, Owner] = {}
     for layer in net.layers:
         try:
             if wiring is not None:
@@ -95,7 +96,7 @@ def walk_layers(net: Graph, state: State, inputs: Mapping[str, Sequence[int]] | 
                 wiring.take(layer)
             shaped = _shape_again(layer, state.phase, blobs, given)
             if shaped.shared.kind.names_weights:
-                _check_shared(layer, shaped.weights, shared)
+                check_shared(layer, shaped.weights, shared)
         except NetgenError as error:
             raise NetgenError(f"{layer}: {error}{_why_missing(net, layer, state, blobs)}") from None
         tops = shaped.shared.tops
@@ -295,32 +296,3 @@ def _check_counts(layer: Layer, kind: LayerType) -> None:
         values = layer.params.get(field)
         if values and len(values) != len(names):
             raise NetgenError(f"{field} must be given once for each of its {len(names)} blobs, got {len(values)}")
-
-
-class _Owner(NamedTuple):
-    """The first layer of those that share a weight, and what the params of all of them say."""
-
-    layer: str
-    shape: Shape
-    multipliers: dict[str, float]
-
-
-def _check_shared(layer: Layer, weights: Sequence[Shape], shared: dict[str, _Owner]) -> None:
-    """Weights of one param name are one array, with one rate of learning (net.cpp, AppendParam)."""
-    for spec, shape in zip(layer.params.get("param", ()), weights, strict=False):
-        name = spec.get("name", "")
-        if not name:
-            continue
-        owner = shared.setdefault(name, _Owner(layer.name, shape, {}))
-        permissive = spec.get("share_mode") == "PERMISSIVE"
-        if (count(owner.shape) != count(shape)) if permissive else (owner.shape != shape):
-            raise NetgenError(
-                f"shares weight {name!r} ({text(shape)}) with layer {owner.layer!r}, where it is {text(owner.shape)}"
-            )
-        for field in ("lr_mult", "decay_mult"):
-            had = owner.multipliers.setdefault(field, spec[field]) if field in spec else None
-            if had is not None and had != spec[field]:
-                raise NetgenError(
-                    f"shares weight {name!r} with layer {owner.layer!r}: its {field} must be the same wherever it is "
-                    f"given, got {had:g} and {spec[field]:g}"
-                )

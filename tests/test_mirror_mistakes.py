@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import netgen
+from tests.own_types import forgotten_types
 
 torch: Any = pytest.importorskip("torch")
 
@@ -242,13 +243,9 @@ def test_layers_without_a_mirror() -> None:
         "layer 'it' (Foo): the type is not known, so its shapes are not (a type of your own: netgen.register; or give the "
         "shapes of all its tops as inputs)"
     )
-    net = (
-        netgen.Net()
-        .input(1, 125, 13, 13)
-        .input(1, 300, 5, name="t")
-        .layer("RegionLoss", bottom=["data", "t"], name="r")
-    )
-    assert refusal(netgen.to_torch, net, usage=False).startswith(
-        "layer 'r' (RegionLoss): has no mirror, because its gradient is not that of its value, and releases differ in "
-        "both; give it one: "
-    )
+    with forgotten_types():
+        netgen.register(type("Bare", (netgen.LayerType,), {"shapes": lambda _, bottoms: list(bottoms)}))
+        assert refusal(netgen.to_torch, of("Bare"), usage=False) == (
+            "layer 'it' (Bare): its type has no mirror in PyTorch; give it one: a subclass of netgen.LayerType with "
+            "torch(bottoms), which returns a torch.nn.Module"
+        )
