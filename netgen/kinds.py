@@ -30,23 +30,26 @@ class ShapedKind:
         """What such a layer costs, once that was asked for."""
 
 
-class Kinds(dict[tuple[object, ...], "LayerType"]):
-    """The layers met so far, by all that their shapes hang on but the shapes of the bottoms.
+Found = dict[tuple["Shape", ...], ShapedKind]
 
-    Each keeps what was found of it, by those. When ``SIZE`` things were found, all is forgotten.
+
+class Kinds(dict[tuple[object, ...], tuple["LayerType", Found]]):
+    """The layers met so far, by all that their shapes hang on but the bottoms' shapes, and what was found by those.
+
+    When ``SIZE`` things were found, all is forgotten.
     """
 
     SIZE = 1 << 14
     finds = 0
 
-    def keep(self, key: tuple[object, ...], shared: ShapedKind) -> None:
-        """Keep what was found, under its key and the shapes of its bottoms."""
+    def keep(self, key: tuple[object, ...], found: Found, shared: ShapedKind) -> None:
+        """Keep what was found beside what else is known of the kind."""
         if self.finds >= self.SIZE:
             forget()
-            shared.kind.found.clear()
+            found = {}
         self.finds += 1
-        self[key] = shared.kind
-        shared.kind.found[shared.bottoms] = shared
+        found[shared.bottoms] = shared
+        self[key] = shared.kind, found
 
 
 KINDS = Kinds()

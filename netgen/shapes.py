@@ -182,16 +182,15 @@ def _shape_again(layer: Layer, phase: str, blobs: Mapping[str, Shape], given: Ma
     bottoms = (blobs[names[0]],) if len(names) == 1 else tuple([blobs[name] for name in names])
     in_place = tops[0] in names if len(tops) == 1 else tuple([name in names for name in tops])
     key = (layer.type, layer.params, len(names), in_place, phase)
-    kind = KINDS.get(key)
-    if kind is None:
-        kind = _kind(layer, phase, given)
-    shared = kind.found.get(bottoms)
+    known = KINDS.get(key)
+    kind, found = known or (_kind(layer, phase, given), {})
+    shared = found.get(bottoms)
     if shared is None:
-        if kind.found and not kind.ours:
+        if known and not kind.ours:
             kind = _kind(layer, phase, given)  # a user's own may keep to itself what it saw in shapes()
         shared = _shape(layer, kind, bottoms, given)
         if not kind.opaque:
-            KINDS.keep(key, shared)
+            KINDS.keep(key, found, shared)
     elif given:
         _check_given(layer, shared.tops, given)
     return ShapedLayer(layer, shared)

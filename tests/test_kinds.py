@@ -28,8 +28,8 @@ def convolutions() -> netgen.Net:
 def test_equal_layers_on_equal_shapes_are_worked_out_once() -> None:
     forget()
     layers = netgen.analyze(convolutions()).layers
-    assert [type(kind).__name__ for kind in KINDS.values()] == ["Convolution", "ReLU", "Pooling"]
-    assert [len(kind.found) for kind in KINDS.values()] == [2, 2, 2]
+    assert [type(kind).__name__ for kind, _ in KINDS.values()] == ["Convolution", "ReLU", "Pooling"]
+    assert [len(found) for _, found in KINDS.values()] == [2, 2, 2]
     assert KINDS.finds == 6
     assert len({shaped.shared for shaped in layers[1:]}) == 6
 
@@ -38,7 +38,7 @@ def test_all_is_forgotten_when_much_was_found(monkeypatch: pytest.MonkeyPatch) -
     forget()
     monkeypatch.setattr(KINDS, "SIZE", 4)
     before = infer_shapes(convolutions())
-    assert KINDS.finds == sum(len(kind.found) for kind in KINDS.values()) == 3
+    assert KINDS.finds == sum(len(found) for _, found in KINDS.values()) == 3
     assert infer_shapes(convolutions()) == before
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-    from netgen.kinds import ShapedKind
     from netgen.layers.index import TypeRow
 
 Shape = tuple[int, ...]
@@ -102,8 +101,6 @@ class LayerType:
     def __init__(self, layer: Layer, phase: str = "TEST") -> None:
         self.layer = layer
         self.phase = phase
-        self.found: dict[tuple[Shape, ...], ShapedKind] = {}
-        """What was found of it and its equals, by the shapes of the bottoms."""
         self.names_weights = "param" in layer.params and any("name" in spec for spec in layer.params["param"])
         """Whether weights have names, under which layers share them."""
         self.given: Mapping[str, Any] = layer.params.get(self.messages[0], EMPTY) if self.messages else EMPTY
