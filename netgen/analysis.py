@@ -173,6 +173,10 @@ def _macs(analysis: Analysis) -> int:
     return analysis.totals()["macs"]
 
 
+def _darknet(analysis: Analysis) -> int:
+    return 2 * sum(each.kind.darknet_macs(each.bottoms, each.tops) for each in analysis.layers)
+
+
 def _two_each(analysis: Analysis) -> int:
     return 2 * _macs(analysis)
 
@@ -180,7 +184,7 @@ def _two_each(analysis: Analysis) -> int:
 CONVENTIONS: dict[str, tuple[str, str, Callable[[Analysis], int]]] = {
     "macs": ("macs", "multiply-adds of matrix products", _macs),
     "netscope": ("macc", "those, and LRN, Scale and Eltwise PROD as netscope counts them", _netscope),
-    "darknet": ("flops", "two for each multiply-add and nothing else, as Darknet's BFLOPs", _two_each),
+    "darknet": ("flops", "two for each multiply-add but of deconvolutions, as Darknet's BFLOPs", _darknet),
     "torch": ("flops", "two for each multiply-add, as torch's FlopCounterMode", _two_each),
 }
 """Each convention's unit, what it counts, and the count."""

@@ -30,6 +30,14 @@ def test_peleenet_as_other_tools_count_it() -> None:
         analysis.convention("thop")
 
 
+def test_an_upsampling_counts_in_darknet_nothing_however_it_is_written() -> None:
+    published = {"flops": 65_864_075_264}
+    plain, forks = (analyze(netgen.build("yolov3", upsample=each)) for each in ("Deconvolution", "Upsample"))
+    assert plain.convention("darknet") == forks.convention("darknet") == forks.convention("torch") == published
+    # torch runs the two Deconvolutions, each a multiply-add for 2 x 2 weights and every value that goes in.
+    assert plain.convention("torch") == {"flops": 65_864_075_264 + 2 * 4 * (256 * 13**2 + 128 * 26**2)}
+
+
 def test_one_layer_by_hand() -> None:
     net = netgen.Net().input(2, 3, 8, 8).conv(4, 3, name="c", bias_term=True).relu().fc(5, name="f")
     found = rows(analyze(net))

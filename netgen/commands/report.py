@@ -118,6 +118,8 @@ def check_state(options: Namespace, *nets: Graph) -> None:
 def _report(options: Namespace) -> int:
     from netgen.analysis import analyze_as_far_as_possible
 
+    if options.convention and options.format not in (None, "text"):
+        raise UsageError(f"--convention prints one line of text, got --format {options.format}; leave one of them out")
     form = "" if options.convention else format_of(options, FORMATS)
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)

@@ -155,6 +155,10 @@ class LayerType:
         """What netscope counts as multiply-adds: the macs, and more for a few elementwise types."""
         return self.macs(bottoms, tops)
 
+    def darknet_macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        """What Darknet counts as multiply-adds: the macs of what it has a count for."""
+        return self.macs(bottoms, tops)
+
     def window(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> Window | None:
         """For height and width, the dilated kernel and the stride through which a top sees the bottoms.
 

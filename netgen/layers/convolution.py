@@ -211,6 +211,10 @@ class Deconvolution(Convolution):
 
     _transposed = True
 
+    def darknet_macs(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
+        # Darknet's operations() passes over [deconvolutional], and over [upsample], which this is in plain Caffe.
+        return 0
+
     @staticmethod
     def _out(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
         return stride * (size - 1) + dilation * (kernel - 1) + 1 - 2 * pad
