@@ -196,6 +196,44 @@ def test_the_solver_reads_the_training_layers_multipliers() -> None:
         assert not mirror.get_submodule("c").weight.requires_grad
 
 
+def test_a_mirrors_own_state_from_a_file(tmp_path: Path) -> None:
+    net, path = small_net(), tmp_path / "trained.pth"
+    # Torch's state holds Caffe's statistics divided by their factor: by 1 nothing is rounded.
+    weights = {key: abs(value) for key, value in random_weights(net).items()} | {"a/bn:2": np.ones(1, np.float32)}
+    mirror = netgen.to_torch(net, weights=weights)
+    torch.save(mirror.state_dict(), path)
+    assert_same(netgen.to_torch(net, weights=path).caffe_weights(), weights)
+    image = {"data": np.ones((1, 3, 8, 8), np.float32)}
+    assert np.array_equal(netgen.run(net, image, path)["prob"], netgen.run(net, image, weights)["prob"])
+
+    state = {**mirror.state_dict(), "z.weight": torch.ones(1), "a.weight": torch.ones(3, 1)}
+    del state["f/g.bias"]
+    torch.save(state, path)
+    other = netgen.to_torch(net, seed=2)
+    before = other.caffe_weights()
+    assert refusal(other.load, path) == (
+        f"{path}: the module's state does not fit the network: missing: 'f/g.bias'; unexpected: 'z.weight'; "
+        "wrongly shaped: 'a.weight' is 3x1 and must be 4x3x3x3"
+    )
+    assert_same(other.caffe_weights(), before)
+
+    for key in ("a.weight", "f/g.weight"):
+        del state[key]
+    state["b:1/c.bias"] = torch.full((6,), torch.nan)
+    torch.save(state, path)
+    assert (
+        other.load(path, ignore_missing=True)
+        == other.notes
+        == [
+            "what the state lacks is passed over: 'a.weight', 'f/g.bias', 'f/g.weight'",
+            "what the state has, and the network lacks is passed over: 'z.weight'",
+            "'b:1/c.bias' has values that are NaN or infinite",
+        ]
+    )
+    assert np.array_equal(other.caffe_weights()["b:1/c:0"], weights["b:1/c:0"])
+    assert np.array_equal(other.caffe_weights()["a:0"], before["a:0"])
+
+
 def test_layers_of_one_name_that_cannot_be_one() -> None:
     net = parsed(
         conv("c", "data", "c", "include { phase: TEST }"),

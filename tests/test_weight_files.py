@@ -233,7 +233,12 @@ def test_state_dicts(tmp_path: Path) -> None:
     for value, rule in (
         (
             {"0.weight": torch.ones(1)},
-            "its key '0.weight' is not layer:index; netgen.to_torch(net).load_state_dict reads a module's own",
+            "its key '0.weight' is not layer:index; netgen.to_torch(net).load reads a mirror's own state, "
+            "and netgen weights NET --from FILE writes that in another format",
+        ),
+        (
+            {"a:0": torch.ones(1), "b": torch.ones(1)},
+            "its key 'b' is not layer:index, as others are; rename or remove it",
         ),
         ({"a:0": 3}, "'a:0': it must be a tensor of numbers, got 'int'"),
         ([torch.ones(1)], "this is no state dict of tensors alone, got 'list'"),

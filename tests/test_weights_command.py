@@ -38,6 +38,25 @@ def test_new_weights_by_the_fillers(capsys: pytest.CaptureFixture[str]) -> None:
     assert not any(array.any() for array in weights.values())
 
 
+def test_the_state_of_a_mirror(capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    weights = {**random_weights(small()), "a/bn:2": np.ones(1, np.float32)}
+    state = netgen.to_torch(small(), weights=weights).state_dict()
+    torch.save(state, "trained.pth")
+    assert said(capsys, "n.prototxt", "--from", "trained.pth", "-o", "n.caffemodel") == ""
+    assert_same(netgen.load_weights("n.caffemodel"), weights)
+    del state["f/g.weight"], state["f/g.bias"]
+    torch.save(state, "trained.pth")
+    assert "missing: 'f/g.bias', 'f/g.weight'" in said(
+        capsys, "n.prototxt", "--from", "trained.pth", "-o", "n.npz", code=1
+    )
+    note = said(capsys, "n.prototxt", "--from", "trained.pth", "-o", "n.npz", "--ignore-missing", "--seed", "3")
+    assert note == "note: trained.pth: what the state lacks is passed over: 'f/g.bias', 'f/g.weight'"
+    new = netgen.fill_weights(small(), 3)
+    kept = {**weights, "f/g:0": new["f/g:0"], "f/g:1": new["f/g:1"]}
+    assert_same(netgen.load_weights("n.npz"), kept)
+
+
 def test_other_formats_and_back(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("h5py")
     netgen.save_weights(random_weights(small()), "0.caffemodel", small())

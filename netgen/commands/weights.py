@@ -67,10 +67,14 @@ def _write(options: Namespace) -> None:
 
 def _given(options: Namespace, net: Graph, inputs: Mapping[str, Any], state: dict[str, Any]) -> Weights:
     from netgen.weightfiles import load_weights
+    from netgen.weightfiles.torch import ModuleStateError
     from netgen.weights import expected_weights, match_weights
 
     expected = expected_weights(net, inputs=inputs, **state)
-    loaded = load_weights(options.given, expected)
+    try:
+        loaded = load_weights(options.given, expected)
+    except ModuleStateError:
+        return _of_mirror(options, net, inputs, state)
     notes: list[str] = []
     try:
         found = match_weights(expected, loaded, ignore_missing=options.ignore_missing, notes=notes)
@@ -82,6 +86,21 @@ def _given(options: Namespace, net: Graph, inputs: Mapping[str, Any], state: dic
         return found
     made = _new(options, net, inputs, state)
     return {key: found.get(key, made[key]) for key in expected}
+
+
+def _of_mirror(options: Namespace, net: Graph, inputs: Mapping[str, Any], state: dict[str, Any]) -> Weights:
+    """Those of a file of ``torch.save(mirror.state_dict())``."""
+    from importlib import import_module
+
+    from netgen.weights import expected_weights
+
+    # What --ignore-missing passes over is what it was before.
+    new = _new(options, net, inputs, state) if options.ignore_missing else None
+    mirror = import_module("netgen.mirror").to_torch(net, inputs=inputs, weights=new, **state)
+    for note in mirror.load(options.given, ignore_missing=options.ignore_missing):
+        say(f"note: {options.given}: {note}")
+    weights = mirror.caffe_weights()
+    return {key: weights[key] for key in expected_weights(net, inputs=inputs, **state)}
 
 
 def _new(options: Namespace, net: Graph, inputs: Mapping[str, Any], state: dict[str, Any]) -> Weights:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from netgen.errors import NetgenError, UsageError
 from netgen.fields import shown
 from netgen.filling import fill_layers
+from netgen.layers.base import text as shape_text
 from netgen.mirror.devices import Moved
 from netgen.mirror.normalization import BatchNorm
 from netgen.shapes import walk_layers
@@ -116,15 +117,22 @@ class Weighted(Moved):
         return list(dict.fromkeys(split_key(key)[0] for key in self.slots if split_key(key)[0] not in own))
 
     def load(self, weights: str | os.PathLike[str] | Mapping[str, Array], *, ignore_missing: bool = False) -> list[str]:
-        """``load_caffe_weights`` from a file of any format that ``netgen.load_weights`` reads, or from arrays."""
+        """``load_caffe_weights`` from arrays, or a file of any format that ``netgen.load_weights`` reads.
+
+        A file of ``torch.save(mirror.state_dict())``, of a mirror of this network, is taken too.
+        """
         if isinstance(weights, Mapping):
             return self.load_caffe_weights(weights, ignore_missing=ignore_missing)
         if not isinstance(weights, str | os.PathLike):
             raise UsageError(f"weights must be a file's name or a dict of arrays, got {type(weights).__name__}")
         from netgen.weightfiles import load_weights
+        from netgen.weightfiles.torch import ModuleStateError
 
         try:
-            loaded = load_weights(weights, self._expected())
+            try:
+                loaded = load_weights(weights, self._expected())
+            except ModuleStateError as found:
+                return self._take_state(found.state, ignore_missing)
             return self.load_caffe_weights(loaded, ignore_missing=ignore_missing)
         except NetgenError as error:
             name = os.fspath(weights)
@@ -152,6 +160,28 @@ class Weighted(Moved):
         if given and all(isinstance(key, str) and key.rpartition(":")[2].isdecimal() for key in given):
             raise UsageError("these are Caffe's weights, by layer:index, and no module's state; give them to load()")
         return super().load_state_dict(state_dict, strict, assign)
+
+    def _take_state(self, state: Mapping[str, Tensor], ignore_missing: bool) -> list[str]:
+        """Take over a mirror's state, whose faults are told as ``match_weights`` tells them; returns notes."""
+        own = self.state_dict()
+        ours, theirs = ({key.rpartition(".")[0] for key in each} for each in (own, state))
+        missing = [key for key in own.keys() - state.keys() if not ignore_missing or key.rpartition(".")[0] in theirs]
+        more = [key for key in state.keys() - own.keys() if not ignore_missing or key.rpartition(".")[0] in ours]
+        both = [key for key in own if key in state]
+        shaped = [f"{key!r} is {shape_text(state[key].shape)} and must be {shape_text(own[key].shape)}"
+                  for key in both if own[key].shape != state[key].shape]  # fmt: skip
+        named = {"missing": map(repr, sorted(missing)), "unexpected": map(repr, sorted(more)), "wrongly shaped": shaped}
+        faults = [f"{what}: {', '.join(each)}" for what, names in named.items() if (each := list(names))]
+        if faults:
+            raise NetgenError(f"the module's state does not fit the network: {'; '.join(faults)}")
+        self.load_state_dict({key: state[key] for key in both}, strict=False)
+        passed = {"lacks": own.keys() - state.keys(), "has, and the network lacks": state.keys() - own.keys()}
+        self.notes = [f"what the state {what} is passed over: {', '.join(map(repr, sorted(keys)))}"
+                      for what, keys in passed.items() if keys]  # fmt: skip
+        self.notes += [
+            f"{key!r} has values that are NaN or infinite" for key in both if not state[key].isfinite().all()
+        ]
+        return self.notes
 
     def fill(self, seed: int = 0) -> None:
         """Give every layer new weights by its fillers, and every BatchNorm Caffe's state before training.

@@ -1,11 +1,11 @@
-"""Weights in torch's files: a state dict whose keys are ``layer:index``."""
+"""Weights in torch's files: a state dict whose keys are ``layer:index``, or that of a mirror."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,23 @@ _DAMAGE = (pickle.UnpicklingError, OSError, EOFError, RuntimeError, ValueError, 
            IndexError, AssertionError, ImportError, OverflowError, MemoryError)  # fmt: skip
 
 
+class ModuleStateError(ParseError):
+    """A module's own state, whose keys only its mirror knows; ``state`` is that."""
+
+    def __init__(self, name: str, state: Mapping[str, Any]) -> None:
+        rule = (
+            f"its key {shown(next(iter(state)))} is not layer:index; netgen.to_torch(net).load reads a mirror's own "
+            "state, and netgen weights NET --from FILE writes that in another format"
+        )
+        super().__init__(name, 0, 0, rule)
+        self.state = state
+
+
 def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:  # noqa: ARG001 - torch makes room as it reads
-    """The weights in a ``.pt``; a file with anything but tensors in plain containers is refused, and none of it run."""
+    """The weights in a ``.pt``; a file with anything but tensors in plain containers is refused, and none of it run.
+
+    Raises ModuleStateError for the state of a module, ParseError for what is no state.
+    """
     torch = needed("torch", "torch", name)
     try:
         with warnings.catch_warnings():
@@ -34,17 +49,25 @@ def read(name: str, expected: Mapping[str, Shape] | None) -> Weights:  # noqa: A
         raise ParseError(name, 0, 0, rule) from None
     if not isinstance(values, Mapping):
         raise ParseError(name, 0, 0, f"this is no state dict of tensors alone, got {shown(type(values).__name__)}")
+    tensors = all(isinstance(each, torch.Tensor) for each in values.values())
+    if values and tensors and all(isinstance(key, str) and not _is_key(key) for key in values):
+        raise ModuleStateError(name, values)
     weights: Weights = {}
     for key, tensor in values.items():
-        try:
-            split_key(key)
-        except NetgenError:
-            rule = f"its key {shown(key)} is not layer:index; netgen.to_torch(net).load_state_dict reads a module's own"
-            raise ParseError(name, 0, 0, rule) from None
+        if not _is_key(key):
+            raise ParseError(name, 0, 0, f"its key {shown(key)} is not layer:index, as others are; rename or remove it")
         if not isinstance(tensor, torch.Tensor) or not tensor.dtype.is_floating_point:
             raise ParseError(name, 0, 0, f"{key!r}: it must be a tensor of numbers, got {shown(type(tensor).__name__)}")
         weights[key] = array_of(key, tensor.detach().float().numpy())
     return weights
+
+
+def _is_key(key: Any) -> bool:
+    try:
+        split_key(key)
+    except NetgenError:
+        return False
+    return True
 
 
 def write(weights: Mapping[str, Array], name: str) -> None:
