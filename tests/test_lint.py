@@ -152,6 +152,19 @@ def test_bn_batch_statistics() -> None:
     assert found(net().conv(8, bias_term=False).bn(scale=True, use_global_stats=True)) == []
 
 
+def test_bn_untouched() -> None:
+    normal = net().conv(8, bias_term=False).bn(scale=True, name="b")
+    fresh = netgen.fill_weights(normal, init="zeros")
+    (finding,) = lint(normal, weights=fresh)
+    assert str(finding) == (
+        "layer 'b' (BatchNorm): its statistics are untouched, as their factor in the weights is 0: in TEST it "
+        "multiplies by 316.2, 1 over the root of eps, and saturates what follows; train it, or make weights with "
+        "--init calibrated [bn-untouched]"
+    )
+    assert lint(normal, "TRAIN", weights=fresh) == lint(normal) == []
+    assert lint(normal, weights={**fresh, "b:2": fresh["b:2"] + 1}) == []
+
+
 # Blobs and names
 
 

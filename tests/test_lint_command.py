@@ -31,6 +31,21 @@ def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
     return run
 
 
+def test_weights_are_looked_at(run: Run) -> None:
+    normal = net().conv(8, bias_term=False).bn(scale=True, name="b")
+    normal.save("n.prototxt")
+    netgen.save_weights(netgen.fill_weights(normal, init="zeros"), "n.npz")
+    netgen.save_weights(netgen.fill_weights(normal, init="zeros"), "n.caffemodel", normal)
+    assert run("n.prototxt") == (0, "", "")
+    for words in (["n.prototxt", "--weights", "n.npz"], ["n.caffemodel"]):
+        code, out, _ = run(*words)
+        assert (code, out.count("[bn-untouched]")) == (1, 1)
+    assert run("peleenet", "--weights", "n.npz") == (
+        1, "", "netgen: n.npz: no layer of the network has weights there, as if they were another's\n"
+    )  # fmt: skip
+    assert run("n.prototxt", "--weights", "m.npz") == (2, "", "netgen: m.npz: no such file\n")
+
+
 def test_exit_codes(run: Run, tmp_path: Path) -> None:
     assert run("peleenet") == (0, "", "")
     code, out, err = run("peleenet", "size=226")

@@ -12,6 +12,7 @@ from netgen.errors import NetgenError
 if TYPE_CHECKING:
     from netgen.graph import Graph
     from netgen.linting import Finding
+    from netgen.weights import Weights
 
 
 def run(words: list[str]) -> int:
@@ -29,6 +30,9 @@ def run(words: list[str]) -> int:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text (default) or json")
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="a rule; may be given again")
     parser.add_argument("--list-rules", action="version", version=rules, help="name the rules and what they find")
+    parser.add_argument(
+        "--weights", metavar="W", help="a weights file, to be looked at too; a .caffemodel as SRC is its own"
+    )
     add_state_options(parser)
     return _lint(parser.parse_intermixed_args(words))
 
@@ -41,8 +45,9 @@ def _lint(options: Namespace) -> int:
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)
     findings, error = lint_as_far_as_possible(
-        net, options.phase, inputs, stages=options.stage, level=options.level, ignore=options.ignore
-    )
+        net, options.phase, inputs, stages=options.stage, level=options.level, ignore=options.ignore,
+        weights=_weights(options, net),
+    )  # fmt: skip
     if options.format == "json":
         emit(_json(net, options.phase, findings, error), None)
     else:
@@ -52,6 +57,21 @@ def _lint(options: Namespace) -> int:
     if error:
         say(f"{PROGRAM}: {printable(str(misfitting(NetgenError(error), net, inputs, options)))}")
     return 1 if findings or error else 0
+
+
+def _weights(options: Namespace, net: Graph) -> Weights | None:
+    """The weights to look at; raises NetgenError for those of a network that has no layer in common with the net."""
+    path = options.weights or (options.source if options.source.lower().endswith(".caffemodel") else None)
+    if path is None:
+        return None
+    from netgen.weightfiles import load_weights
+    from netgen.weights import split_key
+
+    weights = load_weights(path)
+    names = {split_key(key)[0] for key in weights}
+    if options.weights and names.isdisjoint(layer.name for layer in net.layers):
+        raise NetgenError(f"{options.weights}: no layer of the network has weights there, as if they were another's")
+    return weights
 
 
 def _json(net: Graph, phase: str, findings: list[Finding], error: str) -> str:

@@ -14,6 +14,7 @@ from netgen.wiring import State
 
 if TYPE_CHECKING:
     from netgen.graph import Graph
+    from netgen.weights import Array
 
 __all__ = ["RULES", "Finding", "chosen", "lint", "lint_as_far_as_possible"]
 
@@ -30,17 +31,21 @@ def lint(
     stages: Iterable[str] = (),
     level: int = 0,
     ignore: Iterable[str] = (),
+    weights: Mapping[str, Array] | None = None,
 ) -> list[Finding]:
     """What is doubtful in one phase of a net that Caffe accepts, in the order of its layers.
 
-    ``inputs`` as for ``analyze``; ``ignore`` names rules. Raises NetgenError naming the layer that Caffe would refuse.
+    ``inputs`` as for ``analyze``; ``ignore`` names rules; ``weights`` by ``layer:index`` are looked at too, where they
+    are given. Raises NetgenError naming the layer that Caffe would refuse.
 
     >>> import netgen
     >>> net = netgen.Net().input(1, 3, 112, 112).pool(3, 2, name="p")
     >>> [finding.rule for finding in lint(net)], lint(net, ignore=["pooling-overhang"])
     (['pooling-overhang'], [])
     """
-    findings, error = lint_as_far_as_possible(net, phase, inputs, stages=stages, level=level, ignore=ignore)
+    findings, error = lint_as_far_as_possible(
+        net, phase, inputs, stages=stages, level=level, ignore=ignore, weights=weights
+    )
     if error:
         raise NetgenError(error)
     return findings
@@ -54,12 +59,13 @@ def lint_as_far_as_possible(
     stages: Iterable[str] = (),
     level: int = 0,
     ignore: Iterable[str] = (),
+    weights: Mapping[str, Array] | None = None,
 ) -> tuple[list[Finding], str]:
     """The same, and the refusal of the first layer that is refused, or ''; rules about shapes know those before it."""
     checks = chosen(ignore)
     state = State(phase, level, stages)
     given = given_shapes(net, state, inputs)
-    sites = Sites(net, state)
+    sites = Sites(net, state, weights)
     error = ""
     try:
         sites.take_shapes(walk_layers(net, state, given))

@@ -94,3 +94,23 @@ def bn_batch_statistics(net: Sites) -> Found:
                 "true in TEST and false in TRAIN"
             )
             yield site, message
+
+
+@rule
+def bn_untouched(net: Sites) -> Found:
+    """A BatchNorm whose statistics in the weights are those before any training; asked where weights are given.
+
+    Caffe: batch_norm_layer.cpp divides mean and variance by the factor, or makes them 0 where it is 0; in TEST a layer
+    with variance 0 multiplies by 1 over the root of eps.
+    """
+    for site in net.of("BatchNorm"):
+        factor = net.weights.get(f"{site.layer.name}:2")
+        if net.phase != "TEST" or site.given.get("use_global_stats") is False or factor is None:
+            continue
+        if factor.size and not factor.any():
+            message = (
+                "its statistics are untouched, as their factor in the weights is 0: in TEST it multiplies by "
+                f"{site.fields['eps'] ** -0.5:.1f}, 1 over the root of eps, and saturates what follows; train it, or "
+                "make weights with --init calibrated"
+            )
+            yield site, message

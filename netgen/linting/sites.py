@@ -12,6 +12,7 @@ from netgen.layers import find
 if TYPE_CHECKING:
     from netgen.layers.base import LayerType, Shape
     from netgen.shapes import ShapedLayer
+    from netgen.weights import Array
     from netgen.wiring import State
 
 # Caffe weights the tops of its loss layers by itself (LossLayer); these forks' losses lack the word in their names.
@@ -92,8 +93,10 @@ class Site:
 class Sites:
     """The layers of one state of a network, whether Caffe would take them or not."""
 
-    def __init__(self, net: Graph, state: State) -> None:
+    def __init__(self, net: Graph, state: State, weights: Mapping[str, Array] | None = None) -> None:
         self.params: Fields = net.params
+        self.weights: Mapping[str, Array] = {} if weights is None else weights
+        """By ``layer:index``; empty where none are given."""
         self.phase = state.phase
         self.inputs = {name: Version(name) for name in net.inputs}
         """The blobs of the net's ``input:`` fields."""
