@@ -151,6 +151,8 @@ def test_what_is_passed_over_is_told() -> None:
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(netgen.UsageError, match="no such file"):
         netgen.load_darknet(tmp_path / "none.cfg")
+    with pytest.raises(netgen.UsageError, match="a file must be given by its name, got int"):
+        netgen.load_darknet(3)  # type: ignore[arg-type]
     binary = tmp_path / "binary.cfg"
     binary.write_bytes(b"[net]\0\1\2")
     with pytest.raises(netgen.ParseError, match="binary data, not the text of a cfg; give the weights beside it"):

@@ -110,6 +110,7 @@ REFUSED = [
     Refused("Data", {"data_param": {}, "transform_param": {"mean_value": [1, 2]}}, (), "inputs={'y0'"),
     Refused("Data", {"batch_size": 1, "transform_param": {"flow": True, "crop_size": 2}}, (), "the field 'flow'"),
     Refused("Data", {"transform_param": {"mean_file": "m", "mean_value": [1]}}, (), "mean_file or mean_value"),
+    Refused("Data", {"batch_size": 4, "transform_param": {"crop_size": 2}}, (), "(--input y0=4,C,2,2)"),
     Refused("ImageData", {"new_height": 5}, (), "given together, got 5 and 0", 2),
     Refused("ImageData", {"new_height": 5, "new_width": 5, "transform_param": {"crop_size": 6}}, (), "6x6 of 5x5", 2),
     Refused("ImageData", {"batch_size": 0, "new_height": 5, "new_width": 5}, (), "batch_size must be 1 or more", 2),

@@ -11,7 +11,7 @@ from netgen.darknet.cfg import Section, parse_cfg
 from netgen.darknet.table import ALIASES, LATER, REFUSED, SECTIONS
 from netgen.darknet.translation import Head, Translation, Value
 from netgen.errors import NetgenError, ParseError, did_you_mean
-from netgen.files import read_text
+from netgen.files import file_name, read_text
 
 if TYPE_CHECKING:
     from netgen.builder import Net
@@ -69,7 +69,7 @@ def load_darknet(
     detection) end at what they read. Raises ParseError with the line of what cannot be translated, NetgenError for
     weights of another network, UsageError for a file that cannot be read.
     """
-    path = os.fspath(cfg)
+    path = file_name(cfg)
     text = read_text(path)
     if "\0" in text:
         raise ParseError(path, 0, 0, "this is binary data, not the text of a cfg; give the weights beside it")
@@ -79,7 +79,7 @@ def load_darknet(
     arrays: dict[str, Any] = {}
     header = None
     if weights is not None:
-        name = os.fspath(weights)
+        name = file_name(weights)
         arrays, remarks, header = read_weights(name, t.stored, kinds, cutoff)
         arrays.update(fixed_weights(t.fixed, arrays))
         t.net.notes += tuple(remarks)

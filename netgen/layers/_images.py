@@ -49,7 +49,8 @@ class Images(LayerType):
         """The shape of the images, from the fields."""
         self._refuse_foreign()
         height, width = self._size()
-        return self.batch(), self._channels(), height, width
+        batch = self.batch()
+        return batch, self._channels(f"{batch}, C, {height}, {width}"), height, width
 
     def batch(self) -> int:
         """The number of images at a time."""
@@ -79,7 +80,7 @@ class Images(LayerType):
             f"its size lies in {self.size_lies_in}; give it: inputs={{{name!r}: ({axes})}} (--input {name}={dims})"
         )
 
-    def _channels(self) -> int:
+    def _channels(self, known: str) -> int:
         channels = self.file_channels()
         if channels is not None:
             return channels
@@ -87,7 +88,7 @@ class Images(LayerType):
         # Caffe takes one mean for all channels, or one for each.
         if len(means) > 1:
             return len(means)
-        raise self.unknown(0, "N, C, H, W")
+        raise self.unknown(0, known)
 
     def _size(self) -> tuple[int, int]:
         transform = self.message("transform_param")
