@@ -15,6 +15,8 @@ Table = tuple[Sequence[str], list[list[str]]]
 _COLUMNS = ("layer", "type", "top", "weights", "macs", "flops", "activations", "field px", "stride px")
 _WORDS = frozenset(("layer", "type", "top"))
 """The columns of which no number is shown."""
+_WORD = 14
+"""How many characters of a word a narrow table keeps rather than a further column: those of 1x512x112x112, a top."""
 _UNITS = (
     "weights: learned values; macs: multiply-adds of matrix products; flops: single operations; activations: values in "
     "memory of the layer's own; px: pixels of the input; all of one forward pass"
@@ -145,20 +147,34 @@ def _text(table: Table, width: int | None) -> str:
     columns, rows = table
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    left_out: Sequence[str] = ()
     if width is not None:
-        _fit(widths, width - 2 * (len(widths) - 1))
+        _fit(columns, widths, width)
+        kept = len(widths)
+        columns, left_out, shown = columns[:kept], columns[kept:], [row[:kept] for row in shown]
     aligned: list[Callable[[str, int], str]] = [str.ljust if name in _WORDS else str.rjust for name in columns]
     lines = []
     for row in [list(columns), *shown]:
         cells = [align(_cut(cell, size), size) for cell, size, align in zip(row, widths, aligned, strict=True)]
         lines.append("  ".join(cells).rstrip() + "\n")
+    if left_out:
+        note = f"no room for: {', '.join(left_out)}; a wider window or a pipe has it"
+        lines.append(f"\n{_wrapped(note, width)}\n")
     return "".join(lines)
 
 
-def _fit(widths: list[int], room: int) -> None:
-    """Narrow the widest columns, down to 8 characters, until they fit."""
-    while sum(widths) > room and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+def _fit(columns: Sequence[str], widths: list[int], width: int) -> None:
+    """Leave out columns from the right, as a number that is cut tells nothing, and narrow words, until all fits."""
+    words = [i for i, name in enumerate(columns) if name in _WORDS]
+
+    def room(least: int) -> int:
+        taken = (min(size, least) if i in words else size for i, size in enumerate(widths))
+        return width - sum(taken) - 2 * (len(widths) - 1)
+
+    while room(_WORD) < 0 and len(widths) > len(words) + 1:
+        widths.pop()
+    while room(width) < 0 and max(widths[i] for i in words) > 8:
+        widths[max(words, key=lambda i: widths[i])] -= 1
 
 
 def _wrapped(text: str, width: int | None) -> str:

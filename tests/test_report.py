@@ -98,6 +98,19 @@ def test_text_fits_a_terminal_and_is_whole_elsewhere() -> None:
     assert "a_very_long_l" in table
 
 
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers() -> None:
+    analysis = analyze(netgen.build("peleenet"))
+    table = text_report(analysis, 80).partition("weights: learned")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert [line.split() for line in table.splitlines() if line.startswith(("layer", "stem1 "))] == [
+        ["layer", "type", "top", "weights", "macs", "flops"],
+        ["stem1", "Convolution", "1x32x112x112", "864", "10,838,016", "21,676,032"],
+    ]
+    assert "no room for: activations, field px, stride px; a wider window or a pipe has it" in table
+    assert "no room for" not in text_report(analysis, 120) + text_report(analysis)
+    assert "no room for: macs, flops," in " ".join(text_report(analysis, 10).split())
+
+
 def test_markdown(run: Run) -> None:
     code, out, _ = run("peleenet", "--format", "markdown")
     assert code == 0
