@@ -289,13 +289,14 @@ def test_a_broken_pipe_is_quiet(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_full_device_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["peleenet", "list", "completion bash", "peleenet -h", "-h", "--version"])
+def test_a_full_device_is_said(tmp_path: Path, words: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "netgen", "peleenet"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True,
-            check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "netgen", *words.split()], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (
         2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netgen.commands import COMMANDS
-from netgen.commands.common import PROGRAM, parser_for
+from netgen.commands.common import PROGRAM, emit, parser_for
 
 ANALYSES = ("report", "lint", "diff")
 """The commands that take a network and what ``netgen report`` takes."""
@@ -18,5 +18,5 @@ def run(words: list[str]) -> int:
     from netgen.templating import render
 
     script = {"shell": options.shell, "commands": list(COMMANDS), "analyses": ANALYSES, "program": PROGRAM}
-    print(render("completion.sh.j2", None, **script))
+    emit(render("completion.sh.j2", None, **script) + "\n", None)
     return 0

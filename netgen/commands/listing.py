@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netgen.commands.common import PROGRAM, guarded, parser_for
+from netgen.commands.common import PROGRAM, emit, guarded, parser_for
 from netgen.errors import NetgenError
 from netgen.zoo import find, groups, parameters_of
 
@@ -16,14 +16,15 @@ def run(words: list[str]) -> int:
     parser = parser_for("list", "Name the networks, each with a line that says what it is.", command=True)
     parser.add_argument("--names", action="store_true", help="the names alone, one on each line")
     options = parser.parse_args(words)
+    lines: list[str] = []
     for title, names in groups():
         if not options.names:
-            print(f"{title}:")
+            lines.append(f"{title}:")
         width = max(map(len, names))
-        for name in names:
-            print(name if options.names else f"  {name:<{width}}  {_first_line(name)}")
+        lines += (name if options.names else f"  {name:<{width}}  {_first_line(name)}" for name in names)
     if not options.names:
-        print(f"'{PROGRAM} NET --help' tells what a network is and which parameters it takes.")
+        lines.append(f"'{PROGRAM} NET --help' tells what a network is and which parameters it takes.")
+    emit("".join(f"{line}\n" for line in lines), None)
     return 0
 
 

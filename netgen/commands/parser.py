@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from netgen.commands.common import emit
 from netgen.errors import UsageError, did_you_mean
 
 _KINDS = {"int": "a whole number", "float": "a number"}
@@ -19,6 +21,13 @@ class Parser(ArgumentParser):
         """Raise a UsageError for what argparse found."""
         what = _said(message)
         raise UsageError(what if what.endswith("?") else f"{what}; '{self.prog} --help' tells what it takes")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Argparse would pass over a device that is full, and go to standard error where standard output is closed."""
+        if file is sys.stderr and file is not None:
+            super()._print_message(message, file)
+        elif message:
+            emit(message, None)
 
     def parse_known_args(  # type: ignore[override]  # of typeshed's overloads, this is the one that commands need
         self, args: Sequence[str], namespace: Any = None

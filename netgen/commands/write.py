@@ -56,7 +56,7 @@ def run(words: list[str]) -> int:
         if is_file(options.net) and not is_python(options.net):
             parser.print_help()
         else:
-            print(describe(options.net))
+            emit(f"{describe(options.net)}\n", None)
         return 0
     net: Graph = source(options.net, options.parameters)
     check_state(options, net)
