@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from netgen.commands.common import PROGRAM, emit, guarded, parser_for
+from netgen.commands.fitting import fitted
 from netgen.errors import NetgenError
 from netgen.zoo import find, groups, parameters_of
 
@@ -24,7 +26,8 @@ def run(words: list[str]) -> int:
         lines += (name if options.names else f"  {name:<{width}}  {_first_line(name)}" for name in names)
     if not options.names:
         lines.append(f"'{PROGRAM} NET --help' tells what a network is and which parameters it takes.")
-    emit("".join(f"{line}\n" for line in lines), None)
+    text = "\n".join(lines)
+    emit(f"{fitted(text) if sys.stdout is not None and sys.stdout.isatty() else text}\n", None)
     return 0
 
 
@@ -52,7 +55,7 @@ def describe(name: str) -> str:
     width = max(_WIDTH, *map(len, shown)) if shown else 0
     what = "parameters:" if shown else f"parameters: {'any' if known is None else 'none'}"
     rows = [f"  {default:<{width}}  {kind}" for default, kind in shown.items()]
-    return "\n".join([*lines, what, *rows, "", f"'{PROGRAM} --help' lists the options."])
+    return fitted("\n".join([*lines, what, *rows, "", f"'{PROGRAM} --help' lists the options."]))
 
 
 def _default(parameter: Any) -> str:

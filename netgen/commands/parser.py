@@ -22,6 +22,13 @@ class Parser(ArgumentParser):
         what = _said(message)
         raise UsageError(what if what.endswith("?") else f"{what}; '{self.prog} --help' tells what it takes")
 
+    def format_help(self) -> str:
+        """The same, with the description in as many columns as the rest."""
+        from netgen.commands.fitting import fitted
+
+        self.description = fitted(self.description or "")
+        return super().format_help()
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """Argparse would pass over a device that is full, and go to standard error where standard output is closed."""
         if file is sys.stderr and file is not None:
