@@ -161,6 +161,7 @@ def test_darknets_files_on_the_command_line(tmp_path: Path, capsys: pytest.Captu
         (("--thresh", "1.5"), 2, "thresh must lie from 0 to 1, got 1.5"),
         (("--nms", "-1"), 2, "nms must lie from 0 to 1, got -1"),
         (("-o", "out.txt"), 2, "out.txt: the ending must be that of a picture, such as .png or .jpg"),
+        (("--rgb", "--bgr"), 2, "--bgr: cannot be together with --rgb; leave one of them out"),
         (("--names", "none"), 2, "none: no such file"),
         (("--device", "tpu9"), 2, "device 'tpu9' cannot be used"),
         (("--image", "none.png"), 2, "none.png: no such file"),

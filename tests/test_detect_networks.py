@@ -142,6 +142,10 @@ def test_a_mean_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert ran(capsys, "t.prototxt", "--mean", "1,2,3", "--thresh", "0.3")[0].startswith(
         "prepared: BGR, mean 1,2,3, scale 1,"
     )
+    netgen.parse_prototxt(net.replace('mean_file: "m.binaryproto"', "mean_value: 1 mean_value: 2")).save("t.prototxt")
+    assert ran(capsys, "t.prototxt", code=2)[1] == (
+        "netgen: layer 'data' (Input): transform_param: mean must be 1 or 3 values, got 2\n"
+    )
 
 
 def test_options_that_change_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,6 +154,9 @@ def test_options_that_change_nothing_are_told(capsys: pytest.CaptureFixture[str]
     assert ran(capsys, *words, "--thresh", "0.25")[1] == ""
     assert ran(capsys, *words, "--thresh", "0.1")[1] == (
         f"{layer}: its confidence_threshold is 0.25, below which --thresh 0.1 finds no boxes; lower it in the prototxt\n"
+    )
+    assert ran(capsys, *words, "--fork")[1] == (
+        f"{layer}: --fork is for Darknet's heads, and changes nothing here; leave it out\n"
     )
     assert ran(capsys, *words, "--nms", "0.3")[1] == (
         f"{layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it in the prototxt\n"

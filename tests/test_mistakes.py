@@ -137,6 +137,14 @@ def test_import_takes_darknets_files(capsys: pytest.CaptureFixture[str]) -> None
         )
 
 
+def test_a_cutoff_is_one_of_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("n.cfg").write_text("[net]\nwidth=8\nheight=8\nchannels=3\n[avgpool]\n")
+    assert said(capsys, "import", "n.cfg", "--cutoff", "1", "-o", "x", code=2) == (
+        "--cutoff: this tells how many layers the weights are of; give --weights, too"
+    )
+    assert not Path("x.prototxt").exists()
+
+
 def test_a_grey_input_has_one_mean(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
     image = pytest.importorskip("PIL.Image")

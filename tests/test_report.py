@@ -157,9 +157,11 @@ def test_phases_and_inputs(run: Run, tmp_path: Path) -> None:
 def test_conventions(run: Run) -> None:
     assert run("peleenet", "--convention", "netscope") == (0, "510728928 macc\n", "")
     assert run("peleenet", "--convention", "torch") == (0, "1015515136 flops\n", "")
-    assert run("peleenet", "--convention", "torch", "--format", "text") == (0, "1015515136 flops\n", "")
-    refusal = "netgen: --convention prints one line of text, got --format json; leave one of them out\n"
-    assert run("peleenet", "--convention", "torch", "--format", "json") == (2, "", refusal)
+    for words, form in ((["--format", "json"], "json"), (["-o", "total.html"], "html")):
+        assert run("peleenet", "--convention", "torch", *words) == (
+            2, "",
+            f"netgen: --convention: it prints one total, as text, and {form} is asked for; leave one of them out\n",
+        )  # fmt: skip
 
 
 def test_the_table_goes_up_to_the_layer_that_stops_it(run: Run, tmp_path: Path) -> None:

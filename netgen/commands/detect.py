@@ -58,8 +58,9 @@ def _parser() -> Any:
     parser.add_argument("--fork", action="store_true", help="as AlexeyAB's Darknet does it")
     parser.add_argument("--mean", metavar="A,B,C", help="what is subtracted of values up to 255, in the net's order")
     parser.add_argument("--scale", type=float, metavar="S", help="what is multiplied with after that")
-    parser.add_argument("--rgb", dest="order", action="store_const", const="rgb", help="red comes first")
-    parser.add_argument("--bgr", dest="order", action="store_const", const="bgr", help="blue comes first")
+    order = parser.add_mutually_exclusive_group()
+    order.add_argument("--rgb", dest="order", action="store_const", const="rgb", help="red comes first")
+    order.add_argument("--bgr", dest="order", action="store_const", const="bgr", help="blue comes first")
     parser.add_argument("--resize", choices=("letterbox", "warp"), help="whether the picture keeps its proportions")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda, auto")
     parser.add_argument("--ignore-missing", action="store_true", help="pass over layers that only the net or W has")
@@ -96,6 +97,8 @@ def _note_limits(detector: Detector, options: Any) -> None:
             f"note: {layer}: its confidence_threshold is {least:g}, below which --thresh {options.thresh:g} finds no "
             "boxes; lower it in the prototxt"
         )
+    if options.fork:
+        say(f"note: {layer}: --fork is for Darknet's heads, and changes nothing here; leave it out")
     if options.nms is not None:
         say(
             f"note: {layer}: it suppresses boxes by its own nms_threshold, and --nms changes nothing; set it in the "

@@ -27,6 +27,8 @@ def run(words: list[str]) -> int:
         raise UsageError(
             f"{options.cfg}: must be a Darknet .cfg; .weights go with --weights, and Caffe's files need no import"
         )
+    if options.cutoff is not None and options.weights is None:
+        raise UsageError("--cutoff: this tells how many layers the weights are of; give --weights, too")
     from netgen.darknet import load_darknet
 
     made = load_darknet(options.cfg, options.weights, cutoff=options.cutoff, forks=options.forks)

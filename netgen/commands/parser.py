@@ -83,4 +83,6 @@ def _said(message: str) -> str:
         choices = [each.strip("'") for each in found[2].split(", ")]
         near = did_you_mean(found[1].strip("'"), choices)
         return f"{option}: must be one of {', '.join(choices)}, got {found[1]}{near}"
+    if rule.startswith("not allowed with argument "):
+        return f"{option}: cannot be together with {rule.rpartition(' ')[2]}; leave one of them out"
     return f"{option}: {rule}"

@@ -118,9 +118,9 @@ def check_state(options: Namespace, *nets: Graph) -> None:
 def _report(options: Namespace) -> int:
     from netgen.analysis import analyze_as_far_as_possible
 
-    if options.convention and options.format not in (None, "text"):
-        raise UsageError(f"--convention prints one line of text, got --format {options.format}; leave one of them out")
-    form = "" if options.convention else format_of(options, FORMATS)
+    form = format_of(options, FORMATS)
+    if options.convention and form != "text":
+        raise UsageError(f"--convention: it prints one total, as text, and {form} is asked for; leave one of them out")
     net = source(options.source, options.parameters)
     inputs = inputs_of(options, net)
     analysis = analyze_as_far_as_possible(net, options.phase, inputs, stages=options.stage, level=options.level)

@@ -137,7 +137,7 @@ def _transform(net: Graph, changes: Mapping[str, Any]) -> dict[str, Any]:
     if "mean" not in changes:
         if isinstance(how.mean, str):
             raise UsageError(f"{layer}: its mean is the file {how.mean!r}; give mean as numbers, such as 104,117,123")
-        found["mean"] = mean_of(how.mean)
+        found["mean"] = mean_of(how.mean, f"{layer}: transform_param: ")
     for resize in layer.params["transform_param"].get("resize_param", ())[:1]:
         pads = resize.get("pad_value", ())
         kept = resize.get("resize_mode") == "FIT_LARGE_SIZE_AND_PAD"
@@ -154,9 +154,9 @@ def unknown_preparation(net: Graph) -> UsageError:
     )
 
 
-def mean_of(values: Sequence[float]) -> Triple:
-    """One mean for all channels, or one for each."""
+def mean_of(values: Sequence[float], place: str = "") -> Triple:
+    """One mean for all channels, or one for each; raises UsageError for others, said of ``place``."""
     if len(values) not in (1, 3):
-        raise UsageError(f"mean must be 1 or 3 values, got {len(values)}")
+        raise UsageError(f"{place}mean must be 1 or 3 values, got {len(values)}")
     first, second, third = values if len(values) == 3 else (values[0],) * 3
     return first, second, third
