@@ -85,7 +85,8 @@ def cell(value: Any) -> str:
 def test_an_empty_choice_is_an_empty_file(run_sweep: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for ending in ("csv", "json", "parquet"):
-        assert run_sweep("peleenet", "size=64", "-o", f"out.{ending}", "--where", "macs < 0") == (0, "")
+        told = f"note: out.{ending}: no row is left of 1 by --where 'macs < 0'\n"
+        assert run_sweep("peleenet", "size=64", "-o", f"out.{ending}", "--where", "macs < 0") == (0, told)
     assert rows_of(tmp_path / "out.csv") == []
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == []
     assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
@@ -204,7 +205,7 @@ def test_how_long_it_takes_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None
         assert said == ["2,000,000 variants"]
         for clock[0], done in ((4.0, 1_040), (5.0, 1_100), (20.0, 1_500), (200.0, 2_000)):
             show(done)
-    assert said == ["2,000,000 variants", "20 of 1,999,900 variants a second: this takes 28 hours"]
+    assert said == ["2,000,000 variants", "20 variants a second, 1,999,900 to go: this takes 28 hours"]
     said.clear()
     with progress.progress(said.append, 0, 1_000) as show:
         for clock[0], done in ((206.0, 100), (260.0, 1_000)):

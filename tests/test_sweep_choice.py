@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 import netgen
+from netgen.cli import main
 from netgen.sweeping.pareto import Front
 from netgen.sweeping.where import Where
 
@@ -135,3 +137,16 @@ def test_a_front_of_what_is_none(text: str, message: str) -> None:
     with pytest.raises(netgen.UsageError) as error:
         Front(text, list(ROW)).add(0, ROW)
     assert str(error.value) == message
+
+
+def test_that_no_row_is_left_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", "lenet", "classes=2,3", "--processes", "1", "-o", "l.json"]
+    assert main([*words, "--where", "macs < 1"]) == 0
+    assert capsys.readouterr().err == "note: l.json: no row is left of 2 by --where 'macs < 1'\n"
+    assert Path("l.json").read_text() == "[]\n"
+    assert main([*words, "--where", "macs > 1"]) == 0
+    assert capsys.readouterr().err == ""
+    assert Path("l.json").read_text().count("\n") == 4

@@ -9,6 +9,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import Any
 
 from netgen import __version__
@@ -64,11 +65,18 @@ def _sweep(options: Namespace) -> int:
         try:
             _finish(journal, front, worker, job, size, options.processes)
             with writing(options.output) as file:
-                write(file, job, _rows(journal, job, front))
+                rows = _rows(journal, job, front)
+                first = next(rows, None)
+                write(file, job, rows if first is None else chain([first], rows))
         except KeyboardInterrupt:
             say(f"interrupted at {journal.stop:,} of {size:,} variants, kept in {journal.path}; run it again to go on")
             raise
         journal.remove()
+    if first is None:
+        asked = " and ".join(
+            f"--{name} {getattr(options, name)!r}" for name in ("where", "pareto") if vars(options)[name]
+        )
+        say(f"note: {options.output}: no row is left of {size:,} by {asked}")
     if journal.failed:
         say(f"note: {journal.failed:,} of {size:,} variants could not be built, the first because: {journal.reason}")
     return 0

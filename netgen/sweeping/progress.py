@@ -53,7 +53,7 @@ def _lines(say: Callable[[str], None], begun: int, total: int, watched: bool) ->
         if not told and now - start >= _MOMENT:
             told = True
             if left >= _LONG:
-                say(f"{rate:,.0f} of {total - done:,} variants a second: this takes {lasting(left)}")
+                say(f"{rate:,.0f} variants a second, {total - done:,} to go: this takes {lasting(left)}")
                 last = now
         if watched and now - last >= _SECONDS:
             last = now
