@@ -247,8 +247,9 @@ def test_a_graphviz_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: Any,
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["-o", "p.jpg"], ".dot, .mmd; did you mean '.png'?\n"),
         (["-o", "p.gif"], "p.gif: the file must end in .svg, .png, .pdf, .dot, .mmd"),
-        (["-o", "p.svgz"], "p.svgz: the file must end in .svg, .png, .pdf, .dot, .mmd; did you mean 'svg'?\n"),
+        (["-o", "p.svgz"], "p.svgz: the file must end in .svg, .png, .pdf, .dot, .mmd; did you mean '.svg'?\n"),
         (["-o", "nowhere/p.dot"], "nowhere/p.dot: cannot be written: No such file or directory\n"),
         (["-o", "p.dot", "--fold", "all"], "--fold: must be one of none, chains, blocks, got 'all'"),
     ],

@@ -82,6 +82,7 @@ def test_what_python_is_given_in_place_of_nets_and_names() -> None:
     name: Any = "n"
     for call, told in (
         (lambda: netgen.fold(name, {}), "give a net (netgen.load reads one from a file), got 'n'"),
+        (lambda: netgen.export_darknet(name, "n"), "give a net (netgen.load reads one from a file), got 'n'"),
         (
             lambda: netgen.analyze(net, inputs={three: (1, 2)}),
             "inputs must be a dict of shapes by blob name, got the name 3",

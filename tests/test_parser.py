@@ -13,6 +13,8 @@ from netgen.commands import COMMANDS
     [
         (["report", "peleenet", "--fromat", "json"], "no option '--fromat'; did you mean '--format'?"),
         (["report", "peleenet", "--phse=TEST"], "no option '--phse'; did you mean '--phase'?"),
+        (["report", "peleenet", "--ph", "TEST"], "no option '--ph'; did you mean '--phase'?"),
+        (["detect", "peleenet", "--m"], "no option '--m'; did you mean '--mean'?"),
         (["check", "--phse", "TEST"], "no option '--phse'; did you mean '--phase'?"),
         (["run", "peleenet", "--weigths", "w", "--input", "x"], "no option '--weigths'; did you mean '--weights'?"),
         (["report", "peleenet", "-input", "data=1,3,8,8"], "no option '-input'; did you mean '--input'?"),

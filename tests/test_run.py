@@ -106,9 +106,16 @@ def test_a_bomb_and_files_that_are_no_arrays(capsys: pytest.CaptureFixture[str])
         "if that is right, write it uncompressed, or give the network's shapes (load_weights(path, expected))"
     )
     Path("t.npz").write_text("hello")
+    Path("cat.jpg").write_bytes(b"\xff\xd8\xff")
     Path("d.npz").mkdir()
     for name, code, rule in (
-        ("t.npz", 1, "t.npz: this is no whole .npz file: "),
+        ("t.npz", 1, "t.npz: this is no whole .npz file: File is not a zip file"),
+        (
+            "cat.jpg",
+            1,
+            "cat.jpg: this is no whole .npz file: File is not a zip file; the inputs are arrays: an .npz, or "
+            "of a single input an .npy",
+        ),
         ("no.npz", 2, "no.npz: no such file"),
         ("d.npz", 2, "d.npz: this is a directory; name a file in it"),
     ):

@@ -105,6 +105,11 @@ def test_a_phase(capsys: pytest.CaptureFixture[str]) -> None:
             ["n.prototxt", "-o", "w.txt"],
             "w.txt: the ending must tell the format of the weights: .caffemodel, .npz, .h5",
         ),
+        (
+            ["n.prototxt", "-o", "w.weights"],
+            "w.weights: the ending must tell the format of the weights: .caffemodel, .npz, .h5, .hdf5, .pt, .pth; "
+            "Darknet's are written by netgen.export_darknet ('netgen export')",
+        ),
         (["n.prototxt", "-o", "w.npz", "--ignore-missing"], "--ignore-missing goes with --from"),
         (
             ["n.prototxt", "-o", "w.npz", "--from", "v.npz", "--seed", "1"],

@@ -43,14 +43,20 @@ class Parser(ArgumentParser):
         for word in _options(args):
             name = word.partition("=")[0]
             if not self._knows(name):
-                self.error(
-                    f"no option {name!r}{did_you_mean(name, self._option_string_actions) or self._way_out(name)}"
-                )
+                self.error(f"no option {name!r}{self._near(name) or self._way_out(name)}")
         return super().parse_known_args(args, namespace)
 
     def _knows(self, name: str) -> bool:
         short = name[:2] if name[1] != "-" else name  # -oFILE
         return not {name, short}.isdisjoint(self._option_string_actions)
+
+    def _near(self, name: str) -> str:
+        """Which option was meant, of a long one's beginning a long one."""
+        if not name.startswith("--"):
+            return did_you_mean(name, self._option_string_actions)
+        known = [each for each in self._option_string_actions if each.startswith("--")]
+        begun = next((each for each in known if each.startswith(name)), None)
+        return f"; did you mean {begun!r}?" if begun else did_you_mean(name, known)
 
     def _way_out(self, name: str) -> str:
         if not name.startswith("--") or not any(action.metavar == "key=value" for action in self._actions):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netgen.commands.common import add_source, add_weights, parser_for, say, source, weights_for
 from netgen.commands.report import add_state_options, check_state
-from netgen.errors import UsageError, needed
+from netgen.errors import NetgenError, ParseError, UsageError, needed
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -82,7 +82,12 @@ def _arrays(options: Namespace, net: Net) -> dict[str, Array]:
             f"--input: must be a file of arrays, which give the inputs their shapes, got {options.input!r}"
         )
     bare = options.input.endswith(".npy")
-    arrays = {"arr_0": read_array(options.input)} if bare else read_arrays(options.input, None)
+    try:
+        arrays = {"arr_0": read_array(options.input)} if bare else read_arrays(options.input, None)
+    except ParseError as error:
+        if options.input.endswith((".npy", ".npz")):
+            raise
+        raise NetgenError(f"{error}; the inputs are arrays: an .npz, or of a single input an .npy") from None
     if list(arrays) != ["arr_0"]:  # as numpy.savez calls the first that is given no name
         return arrays
     inputs = analyze_as_far_as_possible(net, options.phase, stages=options.stage, level=options.level).inputs

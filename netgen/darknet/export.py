@@ -14,7 +14,7 @@ from netgen.darknet.weights import header_of
 from netgen.errors import NetgenError
 from netgen.files import write_file
 from netgen.layers.base import count
-from netgen.shapes import input_shapes, shape_layers
+from netgen.shapes import given_shapes, input_shapes, shape_layers
 from netgen.wiring import State
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _check(export: Export, text: str, path: str) -> None:
 
 def exported(net: Graph, weights: Mapping[str, Any] | None, heads: Sequence[Head] = ()) -> Export:
     """The sections of a network."""
+    given_shapes(net, State(), {})
     inputs = input_shapes(net, {})
     layers, last = single_tops(shape_layers(net, State()), inputs)
     images = [*inputs.values(), *(shaped.tops[0] for shaped in layers if shaped.tops and not shaped.bottoms)]

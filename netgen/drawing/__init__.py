@@ -60,6 +60,6 @@ def check(path: str | os.PathLike[str], direction: str) -> str:
     name = os.fspath(path)
     form = os.path.splitext(name)[1].lower().removeprefix(".")
     if form not in FORMATS:
-        near = did_you_mean(form, FORMATS) if form else ""
+        near = did_you_mean(f".{form}", [f".{each}" for each in FORMATS]) if form else ""
         raise UsageError(f"{name}: the file must end in {', '.join(f'.{each}' for each in FORMATS)}{near}")
     return form

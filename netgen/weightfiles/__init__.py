@@ -90,7 +90,10 @@ def _read_caffemodel(name: str) -> Weights:
 def format_for(name: str) -> str:
     """The format in which weights are written to a file of that name; raises UsageError where its ending tells none."""
     if _ending(name) not in ENDINGS:
-        raise UsageError(f"{name}: the ending must tell the format of the weights: {', '.join(ENDINGS)}")
+        way = (
+            "; Darknet's are written by netgen.export_darknet ('netgen export')" if _ending(name) == ".weights" else ""
+        )
+        raise UsageError(f"{name}: the ending must tell the format of the weights: {', '.join(ENDINGS)}{way}")
     return ENDINGS[_ending(name)]
 
 
