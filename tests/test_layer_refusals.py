@@ -66,9 +66,9 @@ REFUSED = [
     Refused("Convolution3D", {"num_output": 4, "kernel_size": [3]}, (CLIP,), "kernel_depth is required"),
     Refused(
         "Deconvolution3D",
-        {**VOLUME, "filter_group": 4},
-        ((1, 6, 6, 6, 6),),
-        "channels must be a multiple of filter_group",
+        {**VOLUME, "num_output": 0},
+        (CLIP,),
+        "num_output must be 1 or more, got 0",
     ),
     Refused(
         "Pooling3D",

@@ -88,11 +88,7 @@ class Pooling(nn.Module):
             if self._as_torch(bottom.shape[2:], kernel, sizes, ceil=ceil):
                 return functional.avg_pool2d(bottom, kernel, self.stride, self.pad, ceil_mode=ceil)
         sums = functional.avg_pool2d(self._padded(bottom, kernel, sizes, 0.0), kernel, self.stride, divisor_override=1)
-        spans = [
-            [min(i * s - p + k, size + p) - (i * s - p) for i in range(out)]
-            for size, k, s, p, out in zip(bottom.shape[2:], kernel, self.stride, self.pad, sizes, strict=True)
-        ]
-        return sums / torch.outer(*(sums.new_tensor(span) for span in spans))
+        return sums / divisors(bottom, kernel, self.stride, self.pad, sizes)
 
     def _positions(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
         padded = self._padded(bottom, kernel, sizes, lowest(bottom))
@@ -126,16 +122,29 @@ class Pooling(nn.Module):
 
     def _padded(self, bottom: Tensor, kernel: Pair, sizes: Sequence[int], value: float) -> Tensor:
         """The bottom with as much around it as the windows reach."""
-        pads = []
-        for size, k, s, p, out in zip(bottom.shape[2:], kernel, self.stride, self.pad, sizes, strict=True):
-            pads.append((p, (out - 1) * s + k - size - p))
-        (top, below), (left, right) = pads
-        return functional.pad(bottom, (left, right, top, below), value=value)
+        return padded(bottom, kernel, self.stride, self.pad, sizes, value)
 
     def extra_repr(self) -> str:
         """The window."""
         floor = ", floor" if self.floor else ""
         return f"{self.method}, kernel={self.kernel}, stride={self.stride}, pad={self.pad}{floor}"
+
+
+def padded(bottom: Tensor, kernel: Shape, stride: Shape, pad: Shape, sizes: Sequence[int], value: float) -> Tensor:
+    """N C and any spatial axes with as much around these as the windows reach; the tops have the ``sizes``."""
+    sides: list[int] = []
+    for size, k, s, p, out in zip(bottom.shape[2:], kernel, stride, pad, sizes, strict=True):
+        sides[:0] = (p, (out - 1) * s + k - size - p)
+    return functional.pad(bottom, sides, value=value)
+
+
+def divisors(bottom: Tensor, kernel: Shape, stride: Shape, pad: Shape, sizes: Sequence[int]) -> Tensor:
+    """What AVE divides each window's sum by, its volume within the padded input; a tensor of the ``sizes``."""
+    whole = bottom.new_ones(())
+    for size, k, s, p, out in zip(bottom.shape[2:], kernel, stride, pad, sizes, strict=True):
+        span = [min(i * s - p + k, size + p) - (i * s - p) for i in range(out)]
+        whole = whole[..., None] * bottom.new_tensor(span)
+    return whole
 
 
 def finite(bottom: Tensor) -> Tensor:

@@ -32,7 +32,10 @@ def unfilled(kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
 
 
 class Convolution(nn.Module):
-    """A convolution that torch has no module for: several bottoms, another axis, a window beyond a small bottom."""
+    """A convolution that torch has no module for: several bottoms, another axis, a window beyond a small bottom.
+
+    ``bias`` may have any number of axes of size 1 beside its own.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Convolution(nn.Module):
         axis = self.axis % bottom.dim()
         images = bottom.reshape(prod(bottom.shape[:axis]), *bottom.shape[axis:])
         weight: Tensor = self.weight
+        bias = None if self.bias is None else self.bias.flatten()
         kernel, stride, pad, dilation = self.kernel, self.stride, self.pad, self.dilation
         if not kernel:
             images, weight = images.unsqueeze(2), weight.unsqueeze(2)
@@ -68,7 +72,7 @@ class Convolution(nn.Module):
             pad = (0,)
         at = len(kernel) - 1
         if self.transposed:
-            top = _TRANSPOSED[at](images, weight, self.bias, stride, pad, 0, self.group, dilation)
+            top = _TRANSPOSED[at](images, weight, bias, stride, pad, 0, self.group, dilation)
         else:
             # Caffe's division rounds to 0, so that a window may reach beyond the bottom; it reads 0 there.
             lack = [
@@ -79,7 +83,7 @@ class Convolution(nn.Module):
                 sides = [(p, p + more) for p, more in zip(pad, lack, strict=True)]
                 images = functional.pad(images, [side for pair in reversed(sides) for side in pair])
                 pad = (0,) * len(kernel)
-            top = _CONVOLUTIONS[at](images, weight, self.bias, stride, pad, dilation, self.group)
+            top = _CONVOLUTIONS[at](images, weight, bias, stride, pad, dilation, self.group)
         spatial = top.shape[2:] if self.kernel else ()
         return top.reshape(*bottom.shape[:axis], top.shape[1], *spatial)
 

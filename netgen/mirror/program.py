@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from netgen.mirror.activation import ReLU
 from netgen.mirror.normalization import BatchNorm
 from netgen.mirror.pooling import Pooling
+from netgen.mirror.volumes import VolumePooling
 from netgen.wiring import readers
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _follow_overflow(steps: Iterable[Step]) -> None:
         comes = not reached.isdisjoint(step.bottoms)
         if comes and isinstance(step.module, ReLU):
             step.module.overflows = True
-        if comes or (isinstance(step.module, Pooling) and step.module.misses):
+        if comes or (isinstance(step.module, Pooling | VolumePooling) and step.module.misses):
             reached.update(step.tops)
 
 
