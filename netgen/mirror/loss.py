@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from netgen.errors import NetgenError
+from netgen.layers.base import legacy_shape
 from netgen.mirror.function import has_values
 
 LEAST = 1.1754943508222875e-38
@@ -61,9 +62,28 @@ def softmax_loss(
     scores: Tensor, labels: Tensor, *, axis: int, ignore_label: int | None, normalization: str | float
 ) -> Tensor:
     """The negative log of the softmax at the labels, by the divisor: a value without axes (softmax_loss_layer.cpp)."""
+    losses, kept = _label_losses(scores, labels, axis, ignore_label)
+    return _normalized(losses, kept, scores.shape[:axis], normalization)
+
+
+def softmax_loss_ohem(
+    scores: Tensor, labels: Tensor, *, axis: int, ignore_label: int | None, normalization: str | float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, the softmax, and the loss of each label, 0 for one that does not count (softmax_loss_ohem_layer.cu).
+
+    Only the first has a gradient.
+    """
+    losses, kept = _label_losses(scores, labels, axis, ignore_label)
+    each = losses.detach() if kept is None else torch.where(kept, losses.detach(), 0.0)
+    loss = _normalized(losses, kept, scores.shape[:axis], normalization)
+    return loss, scores.detach().softmax(axis), each.reshape(labels.shape)
+
+
+def _label_losses(scores: Tensor, labels: Tensor, axis: int, ignore_label: int | None) -> tuple[Tensor, Tensor | None]:
+    """The negative log of the softmax at each label, in the scores' shape with 1 on ``axis``, and which count."""
     places, kept = _places(labels, scores, axis, ignore_label)
     logs = functional.log_softmax(scores, axis).gather(axis, places)
-    return _normalized(-_floored(logs, math.log(LEAST)), kept, scores.shape[:axis], normalization)
+    return -_floored(logs, math.log(LEAST)), kept
 
 
 def infogain_loss(
@@ -148,17 +168,35 @@ def smooth_l1_loss(
     With both weights (Fast R-CNN) these are factors of the gradient too. With one (SSD) they are not: that fork's
     Backward leaves them out.
     """
-    square = sigma * sigma
-    beta = 1 / square if square else math.inf
     difference = first - second.reshape(first.shape)
     if inside is not None:
         weighted = difference * _weights(inside, difference)
         difference = valued(difference, weighted.detach()) if outside is None else weighted
-    size = difference.abs()
-    losses = torch.where(size < beta, 0.5 * square * difference.square(), size - 0.5 * beta)
+    losses = _smooth(difference, sigma)
     if outside is not None:
         losses = losses * _weights(outside, difference)
     return losses.sum() / len(first)
+
+
+def smooth_l1_loss_ohem(
+    first: Tensor, second: Tensor, weights: Tensor | None = None, *, normalization: str | float
+) -> tuple[Tensor, Tensor]:
+    """Squares below 1, linear beyond, by the divisor; and the sum over the channels (smooth_L1_loss_ohem_layer.cu).
+
+    The weights are no factors of the gradient, which Backward leaves out; the sums have none.
+    """
+    difference = first - second.reshape(first.shape)
+    if weights is not None:
+        difference = valued(difference, (difference * _weights(weights, difference)).detach())
+    losses = _smooth(difference, 1.0).reshape(legacy_shape(tuple(first.shape))).sum(1, keepdim=True)
+    return _normalized(losses, None, losses.shape[:1], normalization), losses.detach()
+
+
+def _smooth(difference: Tensor, sigma: float) -> Tensor:
+    square = sigma * sigma
+    beta = 1 / square if square else math.inf
+    size = difference.abs()
+    return torch.where(size < beta, 0.5 * square * difference.square(), size - 0.5 * beta)
 
 
 def accuracy(
