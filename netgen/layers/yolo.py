@@ -295,9 +295,16 @@ class EvalDetection(LayerType):
 
     Bottoms: the head, side^2 num_object (num_class + 5) values for each image; the ground truth, and others that are
     not read. The top is N x (num_class + 4 side^2 num_object): how many boxes of each class there are, and for each
-    that was found its label, its score, and whether it is true or false.
+    that was found its label, its score, and whether it is true or false, by label and falling score; 0 behind the last.
 
-    Source: intel/caffe, src/caffe/layers/eval_detection_layer.cpp, after yeahkun/caffe-yolo.
+    The ground truth is 1 x 1 x G x 8 as AnnotatedData writes it, whose labels begin with 1, or N x 30 x 5: label from 0
+    on, x, y, width and height as fractions of the image, up to a box with x 0. Boxes of all classes suppress one
+    another from an overlap of ``nms`` on; where that is below 0, its default, none is found at all. What scores 0.005
+    is found. A box is true that overlaps its best one of the class by ``threshold`` first, and false where others did
+    before, or the class has none; one with too little overlap is neither. ``sqrt`` and ``constriant`` are not read. The
+    releases know 5 boxes at each position, whatever num_object says: the mirror takes no other number.
+
+    Source: intel/caffe and Ewenwan/caffe-yolov2, src/caffe/layers/eval_detection_layer.cpp, after yeahkun/caffe-yolo.
     """
 
     messages = ("eval_detection_param",)
@@ -314,3 +321,29 @@ class EvalDetection(LayerType):
                 f"({text(head)})"
             )
         return [(head[0], fields["num_class"] + 4 * boxes)]
+
+    def torch(self, bottoms: Sequence[Shape]) -> Module:
+        from netgen.mirror.function import ByValue
+        from netgen.mirror.yolo import eval_detection
+
+        fields, biases, (head, truth) = self.fields, _biases(self), bottoms[:2]
+        if fields["num_object"] != 5 or len(biases) < 5:
+            raise NetgenError(
+                "num_object must be 5 for a mirror, with 10 values of biases, as the fork reads these whatever it "
+                f"says, got {fields['num_object']} and {len(fields['biases'])}"
+            )
+        if len(head) != 4:
+            raise NetgenError(f"the head must have 4 axes for a mirror, N x C x H x W, got {text(head)}")
+        if truth[:2] + truth[3:] != (1, 1, 8) and (truth[:1] != head[:1] or count(truth, 1) != 150):
+            raise NetgenError(
+                f"the ground truth must be 1 x 1 x G x 8, or N x 30 x 5 with the head's N, got {text(truth)}"
+            )
+        return ByValue(
+            eval_detection,
+            self.shapes,
+            classes=fields["num_class"],
+            biases=biases[:5],
+            threshold=fields["threshold"],
+            nms_threshold=fields["nms"],
+            score_type=fields["score_type"],
+        )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netgen.errors import NetgenError
 from netgen.layers.base import text
-from netgen.mirror.boxes import cornered, ranked, suppress
+from netgen.mirror.boxes import cornered, overlaps, ranked, suppress
 from netgen.mirror.detection import nothing_found, wide
 
 
@@ -118,3 +118,82 @@ def segmentation_evaluate(found: Tensor, truth: Tensor, *, threshold: float) -> 
     ours, theirs = found[0].flatten(1) > threshold, truth[0].flatten(1) > threshold
     met, either = (ours & theirs).sum(1), (ours | theirs).sum(1)
     return torch.where(met > 0, met / either.clamp(min=1), 0).to(found.dtype)[None, None, None]
+
+
+@torch.no_grad()
+def eval_detection(
+    head: Tensor,
+    truth: Tensor,
+    *_: Tensor,
+    classes: int,
+    biases: Sequence[tuple[float, float]],
+    threshold: float,
+    nms_threshold: float,
+    score_type: str,
+) -> Tensor:
+    """The boxes of a head, N x B (5 + classes) x S x S, against the ground truth (eval_detection_layer.cpp).
+
+    N x (classes + 4 S^2 B): how many true boxes of each class there are, and rows of label, score, true and false.
+    """
+    places, codes = _positions(head, len(biases), classes)
+    boxes = _boxes(places, codes, codes.new_tensor(biases) / head.shape[3]).flatten(1, 3)
+    chances, labels = codes[..., 5:].softmax(-1).flatten(1, 3).max(-1)
+    objects = codes[..., 4].sigmoid().flatten(1, 3)
+    scores = {"OBJ": objects, "PROB": chances, "MULTIPLY": objects * chances}[score_type]
+    top = head.new_zeros(len(head), classes + 4 * scores.shape[1])
+    for i, (true_labels, true_boxes) in enumerate(_truths(wide(truth), len(head), classes)):
+        top[i, :classes] = true_labels.bincount(minlength=classes)
+        found = _found(boxes[i], scores[i], labels[i], nms_threshold)
+        marks = _marks(boxes[i, found], labels[i, found], true_boxes, true_labels, threshold)
+        rows = torch.stack([labels[i, found].to(top), scores[i, found].to(top), *(mark.to(top) for mark in marks)], 1)
+        top[i, classes : classes + rows.numel()] = rows.flatten()
+    return top
+
+
+LEAST_SCORE = 0.005
+"""What EvalDetection leaves out lies below."""
+
+
+def _found(boxes: Tensor, scores: Tensor, labels: Tensor, nms_threshold: float) -> Tensor:
+    """The places of the boxes that are left of P, by label and falling score; none without a suppression."""
+    if nms_threshold < 0:
+        return labels[:0]
+    _, places, counted = ranked(scores[None], None, -1)
+    # Boxes go from the threshold on, where `suppress` takes what overlaps more; at 0 all go, also those apart.
+    below = torch.nextafter(boxes.new_tensor(nms_threshold), boxes.new_tensor(-torch.inf)) if nms_threshold else -1
+    kept = places[suppress(boxes[places[0]][None], counted, float(below))]
+    kept = kept[scores[kept].double() >= LEAST_SCORE]
+    return kept[labels[kept].argsort(stable=True)]
+
+
+def _marks(
+    boxes: Tensor, labels: Tensor, true_boxes: Tensor, true_labels: Tensor, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Which of P boxes, by falling score in their class, are true and which false, against G true ones."""
+    same = labels[:, None] == true_labels
+    if not same.numel():
+        return torch.zeros_like(labels), torch.ones_like(labels)
+    shared = overlaps(boxes, true_boxes).masked_fill(~same, -1)
+    best = shared.argmax(1, keepdim=True)
+    hits = torch.zeros_like(same).scatter_(1, best, shared.gather(1, best) >= boxes.new_tensor(threshold)) & same
+    first = (hits & (hits.cumsum(0) == 1)).any(1)
+    return first, (hits.any(1) & ~first) | ~same.any(1)
+
+
+def _truths(truth: Tensor, batch: int, classes: int) -> list[tuple[Tensor, Tensor]]:
+    """The labels from 0 on and the boxes of each image, of AnnotatedData's rows of 8 or of 30 rows of 5 for each."""
+    if truth.shape[-1] == 8 and truth.dim() == 4:
+        rows = truth.reshape(-1, 8)
+        images, labels, boxes = rows[:, 0].long(), rows[:, 1].long() - 1, rows[:, 3:7]
+        there = images != -1
+    else:
+        rows = truth.reshape(batch, -1, 5)
+        there = (rows[..., 1] != 0).long().cumprod(1).bool().flatten()
+        images = torch.arange(batch, device=truth.device).repeat_interleave(rows.shape[1])
+        labels, boxes = rows[..., 0].flatten().long(), cornered(rows[..., 1:3], rows[..., 3:5]).reshape(-1, 4)
+    images, labels, boxes = images[there], labels[there], boxes[there]
+    for what, values, number in (("images", images, batch), ("labels", labels, classes)):
+        wrong = values[(values < 0) | (values >= number)]
+        if len(wrong):
+            raise NetgenError(f"the {what} of the ground truth must lie in 0..{number - 1}, got {int(wrong[0])}")
+    return [(labels[images == i], boxes[images == i]) for i in range(batch)]
