@@ -237,3 +237,39 @@ def test_weights_come_back_from_a_file(tmp_path: Path) -> None:
     mirrors[1].load(tmp_path / "c3d.caffemodel")
     for key, each in mirrors[1].caffe_weights().items():
         np.testing.assert_array_equal(each, weights[key])
+
+
+SMALL = """
+layer { name: "data" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 8 dim: 8 } } }
+layer { name: "c" type: "Convolution3D" bottom: "a" top: "c"
+        convolution_param { num_output: 4 kernel_size: 3 kernel_depth: 3 pad: 1 weight_filler { type: "xavier" } } }
+layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
+layer { name: "p" type: "Pooling3D" bottom: "c" top: "p" pooling_param { kernel_size: 2 kernel_depth: 1 stride: 2 } }
+layer { name: "m" type: "Pooling3D" bottom: "p" top: "m"
+        pooling_param { pool: AVE kernel_size: 2 kernel_depth: 2 stride: 2 pad: 1 } }
+"""
+
+
+@pytest.mark.parametrize("lacks_fusion", [False, True])
+def test_clips_in_an_optimised_mirror(lacks_fusion: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any) -> None:
+        raise RuntimeError
+
+    if lacks_fusion:
+        monkeypatch.setattr("netgen.mirror.optimised._fused", lacking)
+    net = netgen.parse_prototxt(SMALL)
+    weights = netgen.fill_weights(net)
+    clip = torch.from_numpy(values(8, 2, 3, 4, 8, 8)).float()
+    found, expected = (netgen.to_torch(net, weights=weights, optimize=each)(clip) for each in (True, False))
+    assert expected.abs().max() > 0.1
+    assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_clips_of_half_precision() -> None:
+    net = netgen.parse_prototxt(SMALL)
+    weights = netgen.fill_weights(net)
+    clip = torch.from_numpy(values(8, 2, 3, 4, 8, 8)).float()
+    expected, found = (netgen.to_torch(net, weights=weights)(clip), netgen.to_torch(net, weights=weights).half()(clip))
+    assert found.dtype == torch.half
+    # Sums of 81 products of numbers with 11 bits.
+    assert (found - expected).abs().max() <= 4e-3 * expected.abs().max()

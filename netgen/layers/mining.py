@@ -22,7 +22,7 @@ class SoftmaxWithLossOHEM(SoftmaxWithLoss):
 
     The tops are (), the shape of the scores and that of the labels; the loss of a label that is ignored is 0, and only
     the first top passes a gradient back. flops: as SoftmaxWithLoss. PyTorch: as SoftmaxWithLoss, and
-    F.cross_entropy(reduction="none"). ``normalization: PRE_FIXED`` is of Intel's Caffe, R-FCN's release ends on it.
+    F.cross_entropy(reduction="none"). ``normalization: PRE_FIXED`` is read by Intel's Caffe, and ends others.
 
     Source: daijifeng001/caffe-rfcn, src/caffe/layers/softmax_loss_ohem_layer.cpp and .cu.
     """
@@ -64,7 +64,7 @@ class BoxAnnotatorOHEM(LayerType):
 
     Bottoms: boxes, N x 5; the loss of each, N; the labels, N; the weights, N x C; more axes must agree in all of them.
     The tops are N x 1 x H x W and N x C x H x W, where H and W are 1 for what has no such axes. It is not counted. No
-    gradient passes. PyTorch has none; which of equal losses count Caffe leaves to std::sort; here the first do.
+    gradient passes. PyTorch has none; which of equal losses count Caffe leaves to std::sort, here the first do.
 
     Source: daijifeng001/caffe-rfcn, src/caffe/layers/box_annotator_ohem_layer.cpp and .cu.
     """

@@ -208,8 +208,15 @@ def _fused(mirror: Mirror, tensors: tuple[Tensor, ...]) -> Run:
 
 def _by_kernels(mirror: Mirror) -> Run:
     """The network kernel by kernel, images in channels_last, which is oneDNN's own way."""
-    straight = _Straight(mirror.to(memory_format=torch.channels_last))
+    straight = _Straight(_in_channels_last(mirror))
     return lambda *given: straight(*(_laid_out(each, each.dtype) for each in given))
+
+
+def _in_channels_last(mirror: Mirror) -> Mirror:
+    """The mirror with its weights of four axes so; Module.to() would refuse those of five."""
+    for each in (*mirror.parameters(), *mirror.buffers()):
+        each.data = _laid_out(each.data, each.dtype)
+    return mirror
 
 
 def _laid_out(tensor: Tensor, kind: torch.dtype) -> Tensor:
@@ -219,8 +226,7 @@ def _laid_out(tensor: Tensor, kind: torch.dtype) -> Tensor:
 
 def _recorded(mirror: Mirror, tensors: tuple[Tensor, ...], *, half: bool) -> Run:
     """The network's kernels for these shapes in a CUDA graph, of a copy of the mirror in its own memory format."""
-    own: Any = copy.deepcopy(mirror)
-    own = own.to(memory_format=torch.channels_last)
+    own = _in_channels_last(copy.deepcopy(mirror))
     straight = _Straight(own.half() if half else own)
 
     def prepared(tensor: Tensor) -> Tensor:

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from netgen.layers.volumes import pooled_volume
+from netgen.mirror.detection import wide
 from netgen.mirror.pooling import divisors, finite, lowest, padded
 
 if TYPE_CHECKING:
     from netgen.layers.base import Shape
+
+
+def _largest(bottom: Tensor, kernel: Shape, stride: Shape, sizes: Shape) -> tuple[Tensor, Tensor]:
+    """The bottom with as much around it as the windows reach, and their maxima, -FLT_MAX in one without values."""
+    around = padded(bottom, kernel, stride, (0, 0, 0), sizes, lowest(bottom))
+    return around, functional.max_pool3d(finite(around), kernel, stride)
 
 
 class _Maximum(torch.autograd.Function):
@@ -22,9 +29,8 @@ class _Maximum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, bottom: Tensor, kernel: Shape, stride: Shape, sizes: Shape) -> Tensor:
-        """N C l h w; a window without values is -FLT_MAX."""
-        around = padded(bottom, kernel, stride, (0, 0, 0), sizes, lowest(bottom))
-        top = functional.max_pool3d(finite(around), kernel, stride)
+        """N C l h w."""
+        around, top = _largest(bottom, kernel, stride, sizes)
         ctx.save_for_backward(around, top)
         ctx.kernel, ctx.stride, ctx.shape = kernel, stride, bottom.shape
         return top
@@ -68,10 +74,13 @@ class VolumePooling(nn.Module):
         sizes = pooled_volume(bottom.shape[2:], self.windows)
         kernel, stride, pad = zip(*self.windows, strict=True)
         if self.method == "MAX":
-            return _maximum(bottom, kernel, stride, sizes)
-        around = padded(bottom, kernel, stride, pad, sizes, 0.0)
+            if torch.is_grad_enabled() and bottom.requires_grad:
+                return _maximum(bottom, kernel, stride, sizes)
+            return _largest(bottom, kernel, stride, sizes)[1]
+        summed = wide(bottom)  # torch has no such sums of half precision on a CPU
+        around = padded(summed, kernel, stride, pad, sizes, 0.0)
         sums = functional.avg_pool3d(around, kernel, stride, divisor_override=1)
-        return sums / divisors(bottom, kernel, stride, pad, sizes)
+        return (sums / divisors(summed, kernel, stride, pad, sizes)).to(bottom.dtype)
 
     def extra_repr(self) -> str:
         """The windows."""
