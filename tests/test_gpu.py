@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 
 import netgen
 from netgen.mirror import network, optimised
+from netgen.mirror.calibration import calibrate
 from netgen.mirror.precision import full_precision
 from tests.test_mirror_truth import case_files, cases
 from tests.truth import weights_of
@@ -152,7 +153,7 @@ def test_layers_make_their_tensors_where_their_bottoms_are(monkeypatch: pytest.M
 @on_a_gpu
 def test_a_gpu_gives_the_numbers_of_the_cpu() -> None:
     net = netgen.build("peleenet")
-    weights = netgen.fill_weights(net, init="calibrated")
+    weights = calibrate(net, netgen.fill_weights(net))
     image = {"data": np.random.default_rng(0).random((1, 3, 224, 224), np.float32)}
     there, here = (netgen.run(net, image, weights, blobs="all", device=device) for device in ("cuda", "cpu"))
     for name, expected in here.items():
