@@ -104,8 +104,7 @@ class Analysis:
                 "bytes_read": cost.bytes_read,
                 "bytes_written": cost.bytes_written,
                 "intensity": None if cost.intensity is None else round(cost.intensity, 3),
-                "receptive_field": None if sight is None else list(sight.field),
-                "stride": None if sight is None else [_plain(step) for step in sight.stride],
+                **(_sight(sight) or dict.fromkeys(("receptive_field", "stride"))),
             }
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,6 +114,7 @@ class Analysis:
             "phase": self.phase,
             "inputs": {name: list(shape) for name, shape in self.inputs.items()},
             "blobs": {name: list(shape) for name, shape in self.blobs.items()},
+            "receptive_fields": {name: _sight(sight) for name, sight in self.sights.items()},
             "layers": list(self.rows()),
             "totals": self.totals(),
             "peak_layer": self.memory.peak_layer,
@@ -235,6 +235,12 @@ def analyze_as_far_as_possible(
 
 def _tops(shaped: ShapedLayer) -> Iterable[tuple[str, Shape]]:
     return zip(shaped.layer.tops, shaped.tops, strict=True)
+
+
+def _sight(sight: Sight | None) -> dict[str, list[int | float]] | None:
+    if sight is None:
+        return None
+    return {"receptive_field": list(sight.field), "stride": [_plain(step) for step in sight.stride]}
 
 
 def _plain(number: Any) -> int | float:

@@ -125,7 +125,6 @@ NO_STATE = "this is no state dict of tensors alone, or a part of one; save it wi
         ("w.pt", lambda path: path.write_bytes(pickle.dumps(Evil())), NO_STATE),
         ("w.pt", lambda path: torch.save(Evil(), path), NO_STATE),
         ("w.pt", lambda path: torch.save(mirror(), path), NO_STATE),
-        ("w.pt", lambda path: torch.save(mirror().state_dict(), path), "its key 'c.weight' is not layer:index; "),
         ("w.pkl", lambda path: path.write_bytes(pickle.dumps(WEIGHTS)), "this is no .caffemodel, or a part of one: "),
         ("w.npy", lambda path: np.save(path, WEIGHTS["c:0"]), "this is no .caffemodel, or a part of one: "),
         ("w.npz", bomb, "'x:0': with this array, 300000000, the file's "),

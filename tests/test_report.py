@@ -50,6 +50,20 @@ def test_json_follows_its_schema(run: Run) -> None:
         jsonschema.validate({**report, "name": 3}, SCHEMA)
 
 
+def test_json_tells_what_each_blob_sees(run: Run, tmp_path: Path) -> None:
+    net = netgen.Net().input(1, 4, 9, 9).conv(4, 3, stride=2, name="c").layer("Slice", name="s", top=["a", "b"])
+    net.save(tmp_path / "net.prototxt")
+    report = json.loads(run("net.prototxt", "--format", "json")[1])
+    jsonschema.validate(report, SCHEMA)
+    seen = {"receptive_field": [3, 3], "stride": [2, 2]}
+    assert report["receptive_fields"] == {
+        "data": {"receptive_field": [1, 1], "stride": [1, 1]},
+        "c": seen,
+        "a": seen,
+        "b": seen,
+    }
+
+
 def test_csv_has_a_line_a_layer(run: Run, tmp_path: Path) -> None:
     assert run("peleenet", "-o", "out.csv") == (0, "", "")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))

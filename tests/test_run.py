@@ -299,3 +299,9 @@ def test_inputs_that_are_not_finite_are_noted(capsys: pytest.CaptureFixture[str]
         arrays = {name: np.where(given[name] > 0, np.nan, given[name]) for name in given.files}
     write(arrays, "nan.npz")
     assert "note: nan.npz: 'data' holds values that are not finite" in run_with(capsys, input="nan.npz")
+
+
+def test_from_python_what_is_noted_of_weights_is_a_warning() -> None:
+    net = netgen.Net().input(1, 1, 2, 2).conv(1, 1, name="c")
+    with pytest.warns(UserWarning, match="'c:0'.*(NaN|not finite)"):
+        netgen.run(net, {"data": np.ones((1, 1, 2, 2))}, {"c:0": np.full((1, 1, 1, 1), np.nan, np.float32)})

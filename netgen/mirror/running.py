@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +38,20 @@ def run(
 
     ``inputs`` are arrays by blob name, which give the inputs their shapes; ``weights`` is a file of any format that
     ``load_weights`` reads, or {"layer:index": array}. ``blobs`` names those to return. Raises NetgenError for
-    weights that do not fit and shapes that Caffe refuses, UsageError for inputs and blobs that the network lacks.
+    weights that do not fit and shapes that Caffe refuses, UsageError for inputs and blobs that it lacks. What is
+    noted of the weights, values that are not finite or layers of theirs that are passed over, is a UserWarning.
 
     >>> import netgen, numpy as np
     >>> net = netgen.Net().input(1, 1, 2, 2).power(name="double", scale=2.0)
     >>> run(net, {"data": np.ones((1, 1, 2, 2))}, {}, blobs=["double"])["double"].tolist()
     [[[[2.0, 2.0], [2.0, 2.0]]]]
     """
-    return run_with_notes(
+    found, notes = run_with_notes(
         net, inputs, weights, blobs, phase, device=device, ignore_missing=ignore_missing, stages=stages, level=level
-    )[0]
+    )
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return found
 
 
 def run_with_notes(
