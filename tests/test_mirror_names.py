@@ -40,7 +40,8 @@ def test_later_layers_of_a_name_are_filled_and_get_nothing_from_a_file(tmp_path:
     assert_same(mirror.caffe_weights(), given)
     assert torch.equal(mirror.state_dict()["c%~2.weight"], second)
     assert 0.1 < second.std() < 1  # by its filler, msra of 16 inputs
-    blobs = netgen.run(net, {"data": batch().numpy()}, given)
+    with pytest.warns(UserWarning, match="layers 'c': weights go to the first"):
+        blobs = netgen.run(net, {"data": batch().numpy()}, given)
     np.testing.assert_allclose(blobs["x"], batch().numpy().sum(1, keepdims=True).repeat(4, 1), rtol=1e-5)
     for each in (copy.deepcopy(mirror), pickle.loads(pickle.dumps(mirror))):
         assert torch.equal(each(batch())["y"], mirror(batch())["y"])
